@@ -1,0 +1,1 @@
+//! Adapters that read images from where they are stored.

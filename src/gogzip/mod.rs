@@ -1,0 +1,1 @@
+//! Go's `compress/gzip` writer at the default level, byte for byte.

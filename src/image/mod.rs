@@ -1,0 +1,1 @@
+//! Container image vocabulary: digests, descriptors, references, strict JSON.

@@ -1,0 +1,7 @@
+//! The `dockseal` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dockseal::cli::main()
+}

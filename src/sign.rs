@@ -1,0 +1,1 @@
+//! Use case: a descriptor becomes a signature envelope in a signature store.

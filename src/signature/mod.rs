@@ -1,0 +1,1 @@
+//! Notary Project signatures: payload, envelopes, certificates, signers.

@@ -1,0 +1,1 @@
+//! Trust policy, trust store, trusted identities.

@@ -1,0 +1,1 @@
+//! Use case: a descriptor, envelopes and a policy become a trusted signature or a ranked error.
