@@ -1,1 +1,12 @@
 //! Go's `compress/gzip` writer at the default level, byte for byte.
+
+mod crc32;
+mod generation;
+pub mod plain;
+mod rfc1951;
+mod writer;
+
+pub use self::generation::{
+    Generation, UnknownGeneration, UnknownGoVersion, UnknownGoVersionReason,
+};
+pub use self::writer::Writer;
