@@ -1,5 +1,6 @@
 //! Go's `compress/gzip` writer at the default level, byte for byte.
 
+pub mod boundaries;
 mod crc32;
 mod generation;
 pub mod plain;

@@ -9,7 +9,8 @@ use super::plain::Encoder;
 ///
 /// Each [`write`](Write::write) call stands for one Go Write call and takes all its bytes. In
 /// generation [`Go1_8`](Generation::Go1_8) the sizes of the calls can change the output; callers
-/// that reproduce what Docker pushed must use its sizes.
+/// that reproduce what Docker pushed must use its sizes: see
+/// [`boundaries::DockerWriter`](super::boundaries::DockerWriter).
 ///
 /// Go's `Flush` is not offered: [`flush`](Write::flush) only flushes the inner writer.
 ///
