@@ -151,10 +151,9 @@ impl Certificate {
             not_after,
             spki: fields.spki.to_vec(),
             public_key: PublicKey::from_der(fields.spki)?,
-            extensions: fields.extensions.map_or_else(
-                || Ok(Extensions::default()),
-                |extensions| Extensions::from_der(extensions),
-            )?,
+            extensions: fields
+                .extensions
+                .map_or_else(|| Ok(Extensions::default()), Extensions::from_der)?,
             signature_algorithm: X509SignatureAlgorithm::from_der(algorithm)?,
             signature: signature.to_vec(),
         })
