@@ -1,1 +1,134 @@
 //! Where signatures live.
+//!
+//! A [`SignatureStore`] keeps envelopes by the descriptor they sign. It knows nothing about their
+//! content: everything read here is untrusted bytes from an untrusted place, and every name is a
+//! hint. What makes an envelope a trusted signature is [`crate::verify`]'s matter.
+//!
+//! | store | where |
+//! |---|---|
+//! | [`cache::SignatureCache`] | the signature cache of the original offline-signing design |
+//! | [`detached::DetachedFiles`] | files that the user names |
+
+pub mod cache;
+pub mod detached;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::fsutil;
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+
+/// Largest envelope that is read from anywhere (spec/notation.md §2.4).
+pub const MAX_ENVELOPE_BYTES: u64 = 32 << 20;
+
+/// Signatures that are evaluated for one artifact unless told otherwise: notation's default
+/// (§5.4; CVE-2023-33957).
+pub const DEFAULT_MAX_SIGNATURES: usize = 100;
+
+/// Most signatures of one artifact that a store lists at all. Far beyond any use, and small enough
+/// to be sorted in memory.
+pub const MAX_LISTED: usize = 10_000;
+
+/// Keeps envelopes.
+pub trait SignatureStore {
+    /// The envelopes that claim to sign `subject`, in an order that is the same every time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can't be read. No signatures is an empty list.
+    fn list(&self, subject: &Descriptor) -> Result<Vec<StoredSignature>, StoreError>;
+
+    /// Reads one envelope, at most [`MAX_ENVELOPE_BYTES`], and compares it with what its place
+    /// says about it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it concerns this one signature and says nothing about the others.
+    fn read(&self, signature: &StoredSignature) -> Result<Vec<u8>, StoreError>;
+
+    /// Adds an envelope, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't be written.
+    fn add(&self, subject: &Descriptor, envelope: &NewSignature) -> Result<Added, StoreError>;
+}
+
+/// An envelope in a store, not read yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredSignature {
+    /// Where it is, for messages.
+    pub location: PathBuf,
+    /// The digest its place gives it, if it gives one. Checked by [`SignatureStore::read`].
+    pub digest: Option<Digest>,
+    /// The media type its place gives it (`application/jose+json` or `application/cose`).
+    pub media_type: Option<String>,
+}
+
+/// An envelope to be stored.
+#[derive(Clone, Debug)]
+pub struct NewSignature {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub media_type: &'static str,
+}
+
+/// Where an envelope was stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Added {
+    /// The file, or the layout.
+    pub location: PathBuf,
+    /// The sha256 digest of the envelope.
+    pub digest: Digest,
+}
+
+/// Why a signature store can't be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// An envelope is not what its place says it is.
+    #[error("{} holds {found}, its name says {expected}", location.display())]
+    Altered {
+        /// Where it is.
+        location: PathBuf,
+        /// The digest its place gives it.
+        expected: Digest,
+        /// The digest of its bytes.
+        found: Digest,
+    },
+    /// Reading or writing a file failed.
+    #[error(transparent)]
+    File(#[from] fsutil::FileError),
+    /// A directory can't be read or changed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file name says one envelope format, its content another.
+    #[error("{} does not hold the kind of signature its name says ({expected})", location.display())]
+    NotItsFormat {
+        /// The file.
+        location: PathBuf,
+        /// The media type its name says.
+        expected: &'static str,
+    },
+    /// More signatures than are looked at.
+    #[error("{} holds more than {MAX_LISTED} signatures", path.display())]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_not_found(),
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
