@@ -21,5 +21,6 @@ pub mod algorithm;
 pub mod crypto;
 #[expect(dead_code, reason = "the timestamps that use the rest land later")]
 pub(crate) mod oid;
+pub mod signer;
 #[expect(dead_code, reason = "the envelopes that use it land next")]
 pub mod x509;

@@ -1,0 +1,3 @@
+//! Who holds the key.
+
+pub mod keys;
