@@ -1,3 +1,62 @@
-//! Who holds the key.
+//! Who holds the private key.
 
 pub mod keys;
+pub mod local;
+
+use std::error::Error;
+
+use super::algorithm::KeySpec;
+use super::crypto::CryptoError;
+use super::x509::{BundleError, Certificate};
+
+/// Something that signs with one key: a key file, a plugin.
+pub trait Signer {
+    /// The kind of key; it decides the algorithm, which is part of what gets signed.
+    fn key_spec(&self) -> KeySpec;
+
+    /// Signs `to_be_signed` (not hashed yet) with the algorithm of [`Self::key_spec`].
+    ///
+    /// # Errors
+    /// When the key can't be used. The result is verified by the caller, an implementation need
+    /// not.
+    fn sign(&self, to_be_signed: &[u8]) -> Result<RawSignature, SignerError>;
+}
+
+/// What a signer answers.
+#[derive(Clone, Debug)]
+pub struct RawSignature {
+    /// RSA-PSS with a salt of the hash's length, or ECDSA as fixed-length r || s.
+    pub signature: Vec<u8>,
+    /// The chain of the key, leaf first, root included. Plugins tell it with the signature.
+    pub certificate_chain: Vec<Certificate>,
+}
+
+/// Why a signer can't sign.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// The key file holds no private key.
+    #[error("no private key found")]
+    NoKey,
+    /// The key file is not PEM.
+    #[error("private key is not valid PEM: {0}")]
+    KeyPem(pem::PemError),
+    /// The key is encrypted and no passphrase was given.
+    #[error("private key is encrypted")]
+    Encrypted,
+    /// The certificate file can't be used.
+    #[error("certificate chain: {0}")]
+    Certificates(#[from] BundleError),
+    /// The private key does not belong to the first certificate.
+    #[error("private key does not match the certificate {subject:?}")]
+    KeyMismatch {
+        /// Subject of the first certificate.
+        subject: String,
+    },
+    /// The key can't be read or used.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A signer outside of this room failed.
+    #[error(transparent)]
+    External(Box<dyn Error + Send + Sync>),
+}
