@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::image::descriptor::Descriptor;
 use crate::signature::algorithm::KeySpec;
-use crate::signature::signer::local::LocalSigner;
-use crate::signature::x509::ChainError;
 
 const STRICT: CertificateRules = CertificateRules::Strict;
 
@@ -44,15 +42,12 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The complete verifier but for trust, time and policy: integrity, plugin, descriptor.
+/// The complete verifier but for trust, time and policy.
 fn verdict(bytes: &[u8], format: EnvelopeFormat) -> Result<SignedContent, String> {
     let envelope = Envelope::decode(bytes, format).map_err(|e| e.to_string())?;
     let content = envelope.verify_integrity(STRICT).map_err(|e| e.to_string())?;
     if content.verification_plugin().is_some() {
         return Err("verification plugin is not available".to_owned());
-    }
-    if !content.payload().target().same_content(&target()) {
-        return Err("content descriptor mismatch".to_owned());
     }
     Ok(content)
 }
@@ -123,6 +118,12 @@ fn mutated_vectors_get_the_recommended_verdict() {
         println!("{name}: {}", verdict.as_ref().map_or_else(String::as_str, |_| "accepted"));
         if verdict.is_ok() != (expected["dockseal"] == "accept") {
             wrong.push(format!("{name}: {verdict:?}"));
+        }
+        // The verdicts are about the envelope alone. What it signs is the known image in all
+        // accepted ones, but for the one about the number itself.
+        if let Ok(content) = verdict {
+            let matches = content.payload().target().same_content(&target());
+            assert_eq!(matches, name != "a7-big-size.jws", "{name}");
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
