@@ -19,7 +19,7 @@ use super::header::{
     AUTHENTIC_SIGNING_TIME, AttributeKey, AttributeValue, EXPIRY, ProtectedHeader, SIGNING_AGENT,
     SIGNING_SCHEME, SIGNING_TIME, TIMESTAMP_SIGNATURE,
 };
-use super::sign::ToSign;
+use super::sign::{CriticalOrder, ToSign};
 use super::{MAX_ENCODED_CERTIFICATES, Parts, cbor_gate, time};
 use crate::signature::algorithm::KeySpec;
 use crate::signature::payload::{self, MemberOrder};
@@ -297,7 +297,7 @@ impl Unsigned {
         rest.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         let mut builder =
             HeaderBuilder::new().algorithm(algorithm).content_type(payload::MEDIA_TYPE.to_owned());
-        for name in content.critical_names() {
+        for name in content.critical_names(CriticalOrder::TimesFirst) {
             builder = builder.add_critical_label(RegisteredLabelWithPrivate::Text(name.to_owned()));
         }
         for (name, value) in rest {

@@ -22,7 +22,7 @@ use super::header::{
     SIGNING_SCHEME, SIGNING_TIME, TIMESTAMP_SIGNATURE, VERIFICATION_PLUGIN,
     VERIFICATION_PLUGIN_MIN_VERSION,
 };
-use super::sign::ToSign;
+use super::sign::{CriticalOrder, ToSign};
 use super::{MAX_DEPTH, MAX_ENCODED_CERTIFICATES, MAX_ENVELOPE_BYTES, Parts, time};
 use crate::image::json::{self, Rules};
 use crate::signature::algorithm::KeySpec;
@@ -227,7 +227,7 @@ impl Unsigned {
         if let Some(expiry) = content.expiry {
             header.insert(EXPIRY, Value::from(time::to_rfc3339(expiry)));
         }
-        header.insert("crit", Value::from(content.critical_names()));
+        header.insert("crit", Value::from(content.critical_names(CriticalOrder::ExtendedFirst)));
         for (name, value) in content.extended() {
             header.insert(name, value.clone());
         }

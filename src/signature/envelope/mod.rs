@@ -16,6 +16,8 @@ mod header;
 mod jws;
 mod sign;
 #[cfg(test)]
+mod sign_tests;
+#[cfg(test)]
 mod tests;
 mod time;
 

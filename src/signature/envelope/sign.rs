@@ -153,6 +153,15 @@ impl Unsigned {
     }
 }
 
+/// What follows the signing scheme in `crit`. Nothing depends on it; it is how notation writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CriticalOrder {
+    /// JWS: extended attributes, then times (spec §2.1).
+    ExtendedFirst,
+    /// COSE: times, then extended attributes.
+    TimesFirst,
+}
+
 /// A request that can be expressed in an envelope.
 pub(super) struct ToSign<'a> {
     pub(super) payload: &'a Payload,
@@ -201,22 +210,19 @@ impl<'a> ToSign<'a> {
         }
     }
 
-    /// Entries of `crit` in the order notation writes them (spec §2.1).
-    pub(super) fn critical_names(&self) -> Vec<&'a str> {
-        let mut names = vec![SIGNING_SCHEME];
-        names.extend(
-            self.extended
-                .iter()
-                .filter(|(.., criticality)| *criticality == Criticality::Critical)
-                .map(|(name, ..)| *name),
-        );
-        if self.scheme == SigningScheme::SigningAuthority {
-            names.push(AUTHENTIC_SIGNING_TIME);
+    /// Entries of `crit`, in the order in which notation writes them in this format.
+    pub(super) fn critical_names(&self, order: CriticalOrder) -> Vec<&'a str> {
+        let critical =
+            |&&(.., criticality): &&(_, _, Criticality)| criticality == Criticality::Critical;
+        let extended = self.extended.iter().filter(critical).map(|&(name, ..)| name);
+        let authentic =
+            (self.scheme == SigningScheme::SigningAuthority).then_some(AUTHENTIC_SIGNING_TIME);
+        let times = authentic.into_iter().chain(self.expiry.map(|_| EXPIRY));
+        let scheme = std::iter::once(SIGNING_SCHEME);
+        match order {
+            CriticalOrder::ExtendedFirst => scheme.chain(extended).chain(times).collect(),
+            CriticalOrder::TimesFirst => scheme.chain(times).chain(extended).collect(),
         }
-        if self.expiry.is_some() {
-            names.push(EXPIRY);
-        }
-        names
     }
 
     pub(super) fn extended(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {

@@ -13,13 +13,13 @@ fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/notation")
 }
 
-fn read(path: impl AsRef<Path>) -> Vec<u8> {
+pub(super) fn read(path: impl AsRef<Path>) -> Vec<u8> {
     let path = testdata().join(path);
     crate::fsutil::read_bounded(&path, 1 << 20).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Names of the envelopes in a directory of the test data.
-fn envelopes(directory: &str) -> Vec<String> {
+pub(super) fn envelopes(directory: &str) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(testdata().join(directory))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -30,7 +30,7 @@ fn envelopes(directory: &str) -> Vec<String> {
 }
 
 /// What all vectors sign.
-fn target() -> Descriptor {
+pub(super) fn target() -> Descriptor {
     Descriptor::new(
         "application/vnd.oci.image.manifest.v1+json",
         "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707".parse().unwrap(),
@@ -38,7 +38,7 @@ fn target() -> Descriptor {
     )
 }
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -127,4 +127,163 @@ fn mutated_vectors_get_the_recommended_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+const PLAIN: [&str; 2] = ["valid/ec256.x509.jws.sig", "valid/ec256.x509.cose.sig"];
+
+pub(super) fn decode(name: &str) -> Envelope {
+    Envelope::decode(&read(name), EnvelopeFormat::from_file_name(name).unwrap()).unwrap()
+}
+
+#[test]
+fn every_flipped_bit_of_the_signed_parts_of_a_cose_envelope_is_refused() {
+    let bytes = read(PLAIN[1]);
+    let envelope = decode(PLAIN[1]);
+    let find = |part: &[u8]| bytes.windows(part.len()).position(|window| window == part).unwrap();
+    // The protected header follows the tag, the array head and its own two-byte head.
+    let payload = find(&envelope.parts.payload);
+    let signature = find(&envelope.parts.signature);
+    let unprotected = bytes.windows(3).position(|window| window == [0xa2, 0x18, 33]).unwrap();
+    let signed = (4..unprotected)
+        .chain(payload..payload + envelope.parts.payload.len())
+        .chain(signature..signature + envelope.parts.signature.len());
+    for at in signed {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            assert!(verdict(&damaged, EnvelopeFormat::Cose).is_err(), "byte {at} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_the_signed_parts_of_a_jws_envelope_is_refused() {
+    let bytes = read(PLAIN[0]);
+    let text = str::from_utf8(&bytes).unwrap();
+    let wire: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    for member in ["payload", "protected", "signature"] {
+        let value = wire[member].as_str().unwrap();
+        let start = text.find(value).unwrap();
+        for at in start..start + value.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(verdict(&damaged, EnvelopeFormat::Jws).is_err(), "byte {at} bit {bit}");
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    /// A change anywhere is refused, or changes nothing that is signed.
+    #[test]
+    fn flipped_bits_never_change_what_is_signed(format in 0usize..2, at: usize, bit in 0u8..8) {
+        let mut bytes = read(PLAIN[format]);
+        let original = decode(PLAIN[format]).verify_integrity(STRICT).unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        if let Ok(content) = Envelope::decode_any(&bytes).and_then(|e| e.verify_integrity(STRICT)) {
+            assert_eq!(content.payload, original.payload);
+            assert_eq!(content.attributes, original.attributes);
+            assert_eq!(content.signature, original.signature);
+            assert_eq!(content.certificates[0], original.certificates[0]);
+        }
+    }
+
+    #[test]
+    fn no_input_panics(format in 0usize..2, cut: usize, noise: Vec<u8>) {
+        let mut bytes = read(PLAIN[format]);
+        bytes.truncate(cut % bytes.len());
+        bytes.extend_from_slice(&noise);
+        let _ = Envelope::decode_any(&bytes).and_then(|e| e.verify_integrity(STRICT));
+        let _ = Envelope::decode_any(&noise);
+    }
+}
+
+#[test]
+fn parts_of_two_valid_envelopes_do_not_mix() {
+    // Same key, other attributes: every part on its own is genuine.
+    let names = ["valid/ec256.x509.jws.sig", "valid/ec256.x509-ext.jws.sig"];
+    let wires = names.map(|name| -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_slice(&read(name)).unwrap()
+    });
+    for member in ["protected", "signature"] {
+        let mut mixed = wires[0].clone();
+        mixed[member] = wires[1][member].clone();
+        let bytes = serde_json::to_vec(&mixed).unwrap();
+        assert!(verdict(&bytes, EnvelopeFormat::Jws).is_err(), "{member}");
+    }
+    // Another signer's chain, a payload of another key's envelope.
+    let other: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&read("valid/ec384.x509.jws.sig")).unwrap();
+    for member in ["header", "protected", "signature"] {
+        let mut mixed = wires[0].clone();
+        mixed[member] = other[member].clone();
+        let bytes = serde_json::to_vec(&mixed).unwrap();
+        assert!(verdict(&bytes, EnvelopeFormat::Jws).is_err(), "{member}");
+    }
+    let stamped: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&read("valid/ts/blob.txt.jws.sig")).unwrap();
+    let mut mixed = wires[0].clone();
+    mixed["payload"] = stamped["payload"].clone();
+    let bytes = serde_json::to_vec(&mixed).unwrap();
+    assert!(verdict(&bytes, EnvelopeFormat::Jws).is_err());
+}
+
+#[test]
+fn n23_format_and_content_have_to_agree() {
+    for (name, format) in [(PLAIN[0], EnvelopeFormat::Cose), (PLAIN[1], EnvelopeFormat::Jws)] {
+        assert!(matches!(
+            Envelope::decode(&read(name), format),
+            Err(EnvelopeError::FormatMismatch { declared }) if declared == format
+        ));
+    }
+    assert!(matches!(Envelope::decode_any(b""), Err(EnvelopeError::UnknownFormat)));
+    assert!(matches!(Envelope::decode_any(b"eyJ"), Err(EnvelopeError::UnknownFormat)));
+    let table = [
+        ("x.jws.sig", Some(EnvelopeFormat::Jws)),
+        ("a.b.COSE.SIG", Some(EnvelopeFormat::Cose)),
+        ("jws.sig", None),
+        ("x.sig", None),
+        ("x.jws", None),
+        ("", None),
+    ];
+    for (name, format) in table {
+        assert_eq!(EnvelopeFormat::from_file_name(name), format, "{name}");
+    }
+}
+
+#[test]
+fn s11_envelopes_larger_than_the_limit_are_refused() {
+    let bytes = vec![b'{'; MAX_ENVELOPE_BYTES + 1];
+    assert!(matches!(Envelope::decode_any(&bytes), Err(EnvelopeError::TooLarge { .. })));
+    let deep = [&b"{\"payload\":"[..], &vec![b'['; 100_000]].concat();
+    assert!(matches!(Envelope::decode_any(&deep), Err(EnvelopeError::Json { .. })));
+}
+
+#[test]
+fn n01_a_plugin_settles_critical_attributes() {
+    let content = decode("valid/ec256.x509-critext.jws.sig").verify_signature(STRICT).unwrap();
+    content.require_processed(&[]).unwrap_err();
+    content.require_processed(&["other"]).unwrap_err();
+    content.require_processed(&["other", "example.crit"]).unwrap();
+}
+
+#[test]
+fn a_timestamp_token_changes_nothing_else() {
+    for name in PLAIN {
+        let envelope = decode(name);
+        let first = envelope.with_timestamp_token(b"token").unwrap();
+        let second = decode_again(&envelope, &first).with_timestamp_token(b"other").unwrap();
+        let stamped = decode_again(&envelope, &second);
+        assert_eq!(stamped.timestamp_token(), Some(&b"other"[..]));
+        assert_eq!(stamped.parts.to_be_signed, envelope.parts.to_be_signed);
+        stamped.verify_integrity(STRICT).unwrap();
+    }
+    let authority = decode("valid/ec256.sa.jws.sig").with_timestamp_token(b"token");
+    assert!(matches!(authority, Err(EnvelopeError::TimestampNotAllowed { .. })));
+}
+
+fn decode_again(like: &Envelope, bytes: &[u8]) -> Envelope {
+    Envelope::decode(bytes, like.format()).unwrap()
 }

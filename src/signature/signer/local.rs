@@ -73,3 +73,68 @@ fn private_key_from_pem(text: &[u8]) -> Result<PrivateKey, SignerError> {
     }
     Err(SignerError::NoKey)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! testdata {
+        ($path:literal) => {
+            include_bytes!(concat!("../../../testdata/", $path))
+        };
+    }
+
+    const EC256: &[u8] = testdata!("notation/valid/ec256.chain.crt");
+    const RSA2048: &[u8] = testdata!("notation/valid/rsa2048.chain.crt");
+
+    #[test]
+    fn pem_forms_of_keys() {
+        let table: [(&[u8], &[u8]); 6] = [
+            (testdata!("notation/valid/ec256.key"), EC256),
+            (testdata!("notation/valid/rsa2048.key"), RSA2048),
+            (testdata!("keys/rsa2048.pkcs1.key"), RSA2048),
+            (testdata!("keys/ec256.sec1.key"), EC256),
+            (testdata!("keys/ec256.params-sec1.key"), EC256),
+            (testdata!("keys/ec384.sec1.key"), testdata!("notation/valid/ec384.chain.crt")),
+        ];
+        for (key, chain) in table {
+            let signer = LocalSigner::from_pem(key, chain).unwrap();
+            let signed = signer.sign(b"message").unwrap();
+            let leaf = &signer.certificate_chain()[0];
+            assert_eq!(leaf.key_spec(), Some(signer.key_spec()));
+            leaf.public_key().verify_envelope(b"message", &signed.signature).unwrap();
+            assert_eq!(signed.certificate_chain, signer.certificate_chain());
+        }
+    }
+
+    #[test]
+    fn the_key_must_match_the_first_certificate() {
+        let key = testdata!("notation/valid/ec384.key");
+        assert!(matches!(
+            LocalSigner::from_pem(key, EC256),
+            Err(SignerError::KeyMismatch { subject }) if subject.starts_with("CN=leaf-ec256,")
+        ));
+        // Same kind of key, another one.
+        let other = testdata!("x509/ec256-other.key");
+        assert!(matches!(
+            LocalSigner::from_pem(other, EC256),
+            Err(SignerError::KeyMismatch { .. })
+        ));
+    }
+
+    #[test]
+    fn unusable_key_files_say_why() {
+        let load = |key: &[u8]| LocalSigner::from_pem(key, EC256).unwrap_err();
+        assert!(matches!(load(b""), SignerError::NoKey));
+        assert!(matches!(load(EC256), SignerError::NoKey));
+        assert!(matches!(load(testdata!("keys/ec256.pbes2-aes256.key")), SignerError::Encrypted));
+        assert!(matches!(
+            load(testdata!("keys/rsa2048.pkcs1-encrypted.key")),
+            SignerError::Encrypted
+        ));
+        let damaged = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert!(matches!(load(damaged), SignerError::Crypto(_)));
+        let key = testdata!("notation/valid/ec256.key");
+        assert!(matches!(LocalSigner::from_pem(key, b""), Err(SignerError::Certificates(_))));
+    }
+}
