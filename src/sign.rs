@@ -1,1 +1,113 @@
 //! Use case: a descriptor becomes a signature envelope in a signature store.
+//!
+//! ```text
+//! Descriptor + metadata -> payload -> to-be-signed -> Signer -> envelope, verified -> SignatureStore
+//! ```
+//!
+//! Implements spec/notation.md §1.1 and the signing half of §4.2. What is signed is exactly media
+//! type, digest and size of the descriptor, and the user's metadata; whether the descriptor
+//! describes anything is for the caller to know (§11). The clock is an argument.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::image::descriptor::Descriptor;
+use crate::signature::envelope::{self, EnvelopeFormat, SignRequest};
+use crate::signature::payload::{Payload, PayloadError};
+use crate::signature::signer::Signer;
+use crate::signature::x509::CertificateRules;
+use crate::store::{Added, NewSignature, SignatureStore, StoreError};
+
+/// What the unsigned attribute `signingAgent` says.
+const SIGNING_AGENT: &str = concat!("dockseal/", env!("CARGO_PKG_VERSION"));
+
+/// How a signature is made.
+#[derive(Clone, Debug)]
+pub struct SignOptions {
+    /// The format of the envelope.
+    pub format: EnvelopeFormat,
+    /// The time of signing.
+    pub now: Timestamp,
+    /// How long the signature is to be valid; forever when absent.
+    pub expires_in: Option<SignedDuration>,
+    /// Metadata to be signed with the artifact.
+    pub user_metadata: BTreeMap<String, String>,
+    /// How strict the signer's certificates are judged.
+    pub certificate_rules: CertificateRules,
+}
+
+impl SignOptions {
+    /// A JWS without expiry and metadata, signed at a moment.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            format: EnvelopeFormat::Jws,
+            now,
+            expires_in: None,
+            user_metadata: BTreeMap::new(),
+            certificate_rules: CertificateRules::Strict,
+        }
+    }
+}
+
+/// Signs `subject` and returns the envelope, which has been decoded and verified.
+///
+/// # Errors
+/// [`SignError`]: the metadata is not allowed, the expiry can't be expressed, the signer fails, or
+/// a certificate is not valid now.
+pub fn sign(
+    subject: &Descriptor,
+    options: &SignOptions,
+    signer: &dyn Signer,
+) -> Result<NewSignature, SignError> {
+    let payload = Payload::new(subject, options.user_metadata.clone())?;
+    let mut request = SignRequest::new(payload, options.now);
+    request.expiry =
+        options.expires_in.map(|duration| expiry(options.now, duration)).transpose()?;
+    request.signing_agent = Some(SIGNING_AGENT.to_owned());
+    request.rules = options.certificate_rules;
+    let bytes = envelope::sign(options.format, &request, signer)?;
+    Ok(NewSignature { bytes, media_type: options.format.media_type() })
+}
+
+/// Signs `subject` and keeps the envelope in a store.
+///
+/// # Errors
+/// [`SignError`], as [`sign`]; or the store can't be written, and then nothing was.
+pub fn sign_into(
+    store: &dyn SignatureStore,
+    subject: &Descriptor,
+    options: &SignOptions,
+    signer: &dyn Signer,
+) -> Result<Added, SignError> {
+    Ok(store.add(subject, &sign(subject, options, signer)?)?)
+}
+
+fn expiry(now: Timestamp, duration: SignedDuration) -> Result<Timestamp, SignError> {
+    let refused = || SignError::Expiry { duration };
+    if duration.is_negative() || duration.subsec_nanos() != 0 {
+        return Err(refused());
+    }
+    now.checked_add(duration).map_err(|_| refused())
+}
+
+/// Why something was not signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The envelope can't be made.
+    #[error(transparent)]
+    Envelope(#[from] envelope::SignError),
+    /// The expiry is negative, has fractions of seconds, or lies beyond the calendar.
+    #[error("expiry duration {duration:?} must be a positive number of whole seconds")]
+    Expiry {
+        /// The duration that was asked for.
+        duration: SignedDuration,
+    },
+    /// The artifact or the metadata can't be signed.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The signature could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,1 +1,378 @@
 //! Use case: a descriptor, envelopes and a policy become a trusted signature or a ranked error.
+//!
+//! Implements spec/notation.md §5.4. The artifact comes in as a [`Descriptor`] that the caller
+//! computed from its bytes; nothing an envelope or a store says about it is believed. For every
+//! candidate, in the order of the store:
+//!
+//! ```text
+//! integrity -> authenticity (store, identity) -> expiry -> authentic timestamp -> revocation
+//!           -> the signed descriptor is the artifact's -> the asked-for metadata is signed
+//! ```
+//!
+//! The policy decides whether a failure of the first five is an error or a warning; the last two
+//! are always enforced. The first candidate that passes is the answer. If none does, the failure
+//! of the one that came furthest is (security.md S2: the verdict is deny unless shown otherwise).
+//! Nothing is executed, and no socket is opened (N-27).
+
+mod authenticity;
+mod error;
+mod moment;
+mod report;
+mod revocation;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+use crate::signature::envelope::{Envelope, EnvelopeFormat, SignedContent};
+use crate::signature::x509::CertificateRules;
+use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore, StoredSignature};
+use crate::trust::level::{LevelName, ValidationAction, ValidationType};
+use crate::trust::policy::Statement;
+use crate::trust::store::TrustStores;
+
+use authenticity::Anchors;
+
+pub use error::{CandidateError, FailureClass, LimitReached, Rejected, VerifyError};
+pub use report::{Check, CheckId, CheckStatus};
+
+/// What is asked of a signature besides the policy.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// The time of verification.
+    pub now: Timestamp,
+    /// How many signatures are evaluated at most; at least one always is.
+    pub max_signatures: usize,
+    /// Metadata that must be signed, with these values.
+    pub user_metadata: BTreeMap<String, String>,
+    /// How strict certificates are judged.
+    pub certificate_rules: CertificateRules,
+}
+
+impl VerifyOptions {
+    /// The defaults, at a moment.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            max_signatures: DEFAULT_MAX_SIGNATURES,
+            user_metadata: BTreeMap::new(),
+            certificate_rules: CertificateRules::Strict,
+        }
+    }
+}
+
+/// Verifies signatures under one policy statement. Trust stores are read once.
+#[derive(Debug)]
+pub struct Verifier<'a> {
+    statement: &'a Statement,
+    options: VerifyOptions,
+    anchors: Anchors<'a>,
+}
+
+/// The answer of a verification that did not fail.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The policy does not want anything verified. Nothing is known about the artifact.
+    Skipped,
+    /// This signature is trusted.
+    Trusted(Box<TrustedSignature>),
+}
+
+/// A signature that passed everything the policy enforces. It exists only if verified: there is no
+/// other way to make one than [`Verifier::verify`].
+#[derive(Debug)]
+pub struct TrustedSignature {
+    subject: Descriptor,
+    location: PathBuf,
+    digest: Digest,
+    content: SignedContent,
+    checks: Vec<Check>,
+    statement: String,
+    level: LevelName,
+    rejected: Vec<Rejected>,
+}
+
+impl TrustedSignature {
+    /// The artifact: exactly this digest, size and media type are signed.
+    pub fn subject(&self) -> &Descriptor {
+        &self.subject
+    }
+
+    /// Where the signature was read from.
+    pub fn location(&self) -> &Path {
+        &self.location
+    }
+
+    /// The sha256 digest of the envelope.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// What the envelope says: signer, times, metadata.
+    pub fn content(&self) -> &SignedContent {
+        &self.content
+    }
+
+    /// How each check ended.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// Name of the policy statement it is trusted under.
+    pub fn statement(&self) -> &str {
+        &self.statement
+    }
+
+    /// Level of that statement. Anything but `strict` deserves a loud warning.
+    pub fn level(&self) -> LevelName {
+        self.level
+    }
+
+    /// Signatures that were evaluated before and are not trusted.
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+}
+
+impl<'a> Verifier<'a> {
+    /// A verifier for a statement of the policy, with the stores it refers to.
+    pub fn new(statement: &'a Statement, stores: &'a TrustStores, options: VerifyOptions) -> Self {
+        Self { statement, options, anchors: Anchors::new(statement, stores) }
+    }
+
+    /// Verifies that a signature of `store` is for `subject` and trusted.
+    ///
+    /// # Errors
+    /// [`VerifyError`] unless one signature is trusted or the policy skips verification. That
+    /// there is no signature is an error at every level but `skip`.
+    pub fn verify(
+        &self,
+        subject: &Descriptor,
+        store: &dyn SignatureStore,
+    ) -> Result<Verdict, VerifyError> {
+        if self.statement.level().is_skip() {
+            return Ok(Verdict::Skipped);
+        }
+        let candidates = store.list(subject)?;
+        let mut rejected = Vec::new();
+        for candidate in candidates.iter().take(self.options.max_signatures.max(1)) {
+            match self.judge(subject, store, candidate) {
+                Ok(mut trusted) => {
+                    trusted.rejected = rejected;
+                    return Ok(Verdict::Trusted(Box::new(trusted)));
+                }
+                Err(rejection) => rejected.push(*rejection),
+            }
+        }
+        let best = rejected
+            .iter()
+            .enumerate()
+            // The first of those that came equally far.
+            .max_by_key(|(index, rejection)| (rejection.error.rank(), std::cmp::Reverse(*index)))
+            .map(|(index, _)| index);
+        let Some(best) = best else {
+            return Err(VerifyError::NoSignature { subject: Box::new(subject.clone()) });
+        };
+        let limit = (rejected.len() < candidates.len())
+            .then_some(LimitReached { limit: self.options.max_signatures });
+        Err(VerifyError::NoneTrusted {
+            subject: Box::new(subject.clone()),
+            best: Box::new(rejected.remove(best)),
+            others: rejected,
+            limit,
+        })
+    }
+
+    fn judge(
+        &self,
+        subject: &Descriptor,
+        store: &dyn SignatureStore,
+        candidate: &StoredSignature,
+    ) -> Result<TrustedSignature, Box<Rejected>> {
+        let mut judgement = Judgement { verifier: self, checks: Vec::new() };
+        match judgement.run(subject, store, candidate) {
+            Ok((content, digest)) => Ok(TrustedSignature {
+                subject: subject.clone(),
+                location: candidate.location.clone(),
+                digest,
+                content,
+                checks: judgement.checks,
+                statement: self.statement.name().to_owned(),
+                level: self.statement.level().name(),
+                rejected: Vec::new(),
+            }),
+            Err(error) => {
+                judgement.finish();
+                let location = candidate.location.clone();
+                Err(Box::new(Rejected { location, error, checks: judgement.checks }))
+            }
+        }
+    }
+}
+
+/// One candidate being judged.
+struct Judgement<'v, 'a> {
+    verifier: &'v Verifier<'a>,
+    checks: Vec<Check>,
+}
+
+impl Judgement<'_, '_> {
+    fn run(
+        &mut self,
+        subject: &Descriptor,
+        store: &dyn SignatureStore,
+        candidate: &StoredSignature,
+    ) -> Result<(SignedContent, Digest), CandidateError> {
+        let Verifier { statement, options, anchors } = self.verifier;
+        let bytes = store.read(candidate)?;
+        let envelope = decode(&bytes, candidate)?;
+        let integrity = integrity(&envelope, options.certificate_rules);
+        let content = self.enforce(CheckId::Validation(ValidationType::Integrity), integrity)?;
+        let authenticity = authenticity::check(statement, anchors, &content);
+        self.record(ValidationType::Authenticity, authenticity)?;
+        if let Some(plugin) = content.verification_plugin() {
+            return Err(CandidateError::PluginRequired { name: plugin.name.clone() });
+        }
+        self.record(ValidationType::Expiry, moment::expiry(&content, options.now))?;
+        let timestamp = moment::authentic(statement, &envelope, &content, options.now);
+        self.record(ValidationType::AuthenticTimestamp, timestamp)?;
+        self.record(ValidationType::Revocation, revocation::check(&content))?;
+        let same = same_content(content.payload().target(), subject);
+        self.enforce(CheckId::Content, same)?;
+        let metadata = has_metadata(content.payload().annotations(), &options.user_metadata);
+        self.enforce(CheckId::UserMetadata, metadata)?;
+        Ok((content, Digest::sha256(&bytes)))
+    }
+
+    /// Records a check whose failure is always an error.
+    fn enforce<T>(
+        &mut self,
+        id: CheckId,
+        result: Result<Outcome<T>, CandidateError>,
+    ) -> Result<T, CandidateError> {
+        let action = ValidationAction::Enforce;
+        match result {
+            Ok(Outcome { value, evidence }) => {
+                self.checks.push(Check { id, action, status: CheckStatus::Passed, evidence });
+                Ok(value)
+            }
+            Err(error) => {
+                let evidence = error.to_string();
+                self.checks.push(Check { id, action, status: CheckStatus::Failed, evidence });
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a validation whose failure means what the policy says.
+    fn record(
+        &mut self,
+        kind: ValidationType,
+        result: Result<String, CandidateError>,
+    ) -> Result<(), CandidateError> {
+        let id = CheckId::Validation(kind);
+        let action = self.verifier.statement.level().action(kind);
+        let (status, evidence, error) = match (action, result) {
+            (ValidationAction::Skip, _) => {
+                (CheckStatus::Skipped, "the policy skips it".to_owned(), None)
+            }
+            (_, Ok(evidence)) => (CheckStatus::Passed, evidence, None),
+            (ValidationAction::Log, Err(error)) => (CheckStatus::Failed, error.to_string(), None),
+            (ValidationAction::Enforce, Err(error)) => {
+                (CheckStatus::Failed, error.to_string(), Some(error))
+            }
+        };
+        self.checks.push(Check { id, action, status, evidence });
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Adds the checks that were not reached.
+    fn finish(&mut self) {
+        for id in CheckId::ALL {
+            if self.checks.iter().any(|check| check.id == id) {
+                continue;
+            }
+            let action = match id {
+                CheckId::Validation(kind) => self.verifier.statement.level().action(kind),
+                CheckId::Content | CheckId::UserMetadata => ValidationAction::Enforce,
+            };
+            let evidence = "an enforced check failed before".to_owned();
+            self.checks.push(Check { id, action, status: CheckStatus::NotReached, evidence });
+        }
+    }
+}
+
+/// Decodes a candidate as what its place or its name says it is, else by its first byte.
+fn decode(bytes: &[u8], candidate: &StoredSignature) -> Result<Envelope, CandidateError> {
+    let declared = match &candidate.media_type {
+        Some(found) => Some(
+            EnvelopeFormat::from_media_type(found)
+                .ok_or_else(|| CandidateError::MediaType { found: found.clone() })?,
+        ),
+        None => candidate
+            .location
+            .file_name()
+            .and_then(|name| EnvelopeFormat::from_file_name(&name.to_string_lossy())),
+    };
+    Ok(match declared {
+        Some(format) => Envelope::decode(bytes, format)?,
+        None => Envelope::decode_any(bytes)?,
+    })
+}
+
+fn integrity(
+    envelope: &Envelope,
+    rules: CertificateRules,
+) -> Result<Outcome<SignedContent>, CandidateError> {
+    let content = envelope.verify_integrity(rules)?;
+    let evidence = format!(
+        "{} signature by {:?} is intact",
+        content.algorithm(),
+        content.chain().leaf().subject().to_string()
+    );
+    Ok(Outcome { value: content, evidence })
+}
+
+/// What a passed check found, and how it says so.
+struct Outcome<T> {
+    value: T,
+    evidence: String,
+}
+
+/// Digest, size and media type (security.md S1): all three, none alone.
+fn same_content(signed: &Descriptor, found: &Descriptor) -> Result<Outcome<()>, CandidateError> {
+    if !signed.same_content(found) {
+        return Err(CandidateError::ContentMismatch {
+            signed: Box::new(signed.clone()),
+            found: Box::new(found.clone()),
+        });
+    }
+    Ok(Outcome { value: (), evidence: format!("{signed} is what is signed") })
+}
+
+fn has_metadata(
+    signed: &BTreeMap<String, String>,
+    expected: &BTreeMap<String, String>,
+) -> Result<Outcome<()>, CandidateError> {
+    for (key, value) in expected {
+        let found = signed.get(key);
+        if found != Some(value) {
+            return Err(CandidateError::UserMetadata {
+                key: key.clone(),
+                expected: value.clone(),
+                found: found.cloned(),
+            });
+        }
+    }
+    let evidence = match expected.len() {
+        0 => "none was asked for".to_owned(),
+        count => format!("all {count} pairs that were asked for are signed"),
+    };
+    Ok(Outcome { value: (), evidence })
+}
+
+#[cfg(test)]
+mod tests;

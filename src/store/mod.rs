@@ -106,14 +106,6 @@ pub enum StoreError {
         /// The reason.
         source: io::Error,
     },
-    /// A file name says one envelope format, its content another.
-    #[error("{} does not hold the kind of signature its name says ({expected})", location.display())]
-    NotItsFormat {
-        /// The file.
-        location: PathBuf,
-        /// The media type its name says.
-        expected: &'static str,
-    },
     /// More signatures than are looked at.
     #[error("{} holds more than {MAX_LISTED} signatures", path.display())]
     TooMany {
