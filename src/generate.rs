@@ -1,1 +1,279 @@
 //! Use case: an image in a store becomes the exact manifest bytes a push would send.
+//!
+//! ```text
+//! archive ── views ── who wrote it ──┬─ graph driver   every layer through Go's gzip, rendered
+//!                                    └─ containerd     the stored bytes, unchanged
+//! ```
+//!
+//! Which of the two it is decides everything (docker's graph-driver store keeps no manifest,
+//! containerd's keeps the original). Nothing is returned before every byte that the manifest
+//! speaks for has been read and hashed.
+
+mod encode;
+mod error;
+mod graph;
+mod select;
+mod stored;
+mod views;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use self::error::GenerateError;
+pub use self::select::ImageChoice;
+
+use self::encode::GzipLayers;
+use crate::content::archive::{
+    Archive, ArchiveError, DockerView, Evidence, OciView, Source, Work, Writer,
+};
+use crate::content::limits::Limits;
+use crate::gogzip::Generation;
+use crate::image::descriptor::Descriptor;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::progress::Progress;
+
+/// Which engine the answer is about.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PushFrom {
+    /// The engine that wrote the archive, told by its fingerprints.
+    #[default]
+    Writer,
+    /// A graph-driver engine that loads the archive and pushes the image.
+    Graph,
+    /// A containerd-store engine that loads the archive and pushes the image.
+    Containerd,
+}
+
+impl FromStr for PushFrom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "writer" => Ok(Self::Writer),
+            "graph" => Ok(Self::Graph),
+            "containerd" => Ok(Self::Containerd),
+            _ => Err(format!("expected writer, graph or containerd, found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for PushFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Writer => "writer",
+            Self::Graph => "graph",
+            Self::Containerd => "containerd",
+        })
+    }
+}
+
+/// What to generate, and within which limits.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Generation of Go's gzip that compresses the layers; `None` assumes [`Generation::Go1_8`]
+    /// and says so.
+    pub generation: Option<Generation>,
+    /// The image, where there are several.
+    pub image: Option<ImageChoice>,
+    /// The platform, as `docker push --platform`.
+    pub platform: Option<Platform>,
+    /// The engine the answer is about.
+    pub push_from: PushFrom,
+    /// Limits for the archive.
+    pub limits: Limits,
+    /// Most threads that measure layers.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            generation: None,
+            image: None,
+            platform: None,
+            push_from: PushFrom::default(),
+            limits: Limits::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// The manifest, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+    /// Their media type, digest and size: what is signed.
+    pub descriptor: Descriptor,
+    /// Names of the image in the archive.
+    pub names: Vec<Reference>,
+    /// How the bytes came about.
+    pub origin: Origin,
+    /// The blobs the manifest speaks for, as they were bound to the archive's bytes.
+    pub blobs: Vec<BoundBlob>,
+    /// What the user should know.
+    pub notes: Vec<Note>,
+}
+
+/// How a manifest came about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Rendered as containerd's importer does, which keeps the layers as they are.
+    Imported,
+    /// Rendered as a graph-driver push does; layers compressed by this generation.
+    Rendered(Generation),
+    /// Stored in the archive; these are its bytes.
+    Stored,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Imported => f.write_str("made as containerd imports a docker-archive"),
+            Self::Rendered(generation) => {
+                write!(f, "made as a graph-driver push does, layers compressed like {generation}")
+            }
+            Self::Stored => f.write_str("stored in the archive, unchanged"),
+        }
+    }
+}
+
+/// A blob that a manifest names, bound to bytes that were read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BoundBlob {
+    /// Member of the archive that holds it.
+    pub member: String,
+    /// Its descriptor in the manifest.
+    pub descriptor: Descriptor,
+    /// sha256 of its uncompressed bytes, for layers.
+    pub diff_id: Option<crate::image::digest::Digest>,
+}
+
+/// Something the user should know about a result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// Nothing in the archive tells the encoder generation.
+    AssumedGeneration(Generation),
+    /// Images beside the one that was asked for.
+    OtherImages(usize),
+    /// Signatures or attestations of images in the archive, not looked at.
+    Referrers(usize),
+    /// Bytes behind the end of the archive.
+    TrailingData,
+    /// Who wrote the archive, and how that was told.
+    Writer(Writer, String),
+}
+
+impl Note {
+    /// Whether it is only of interest to someone who asked for details.
+    #[must_use]
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Self::Writer(..) | Self::Referrers(_) | Self::OtherImages(_))
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AssumedGeneration(generation) => write!(
+                f,
+                "assuming an engine built with Go 1.8 to 1.26 (--go-gzip {generation}): \
+                 an archive does not tell"
+            ),
+            Self::OtherImages(n) => write!(f, "{n} other images in the archive were not looked at"),
+            Self::Referrers(n) => write!(f, "{n} signatures or attestations in the archive"),
+            Self::TrailingData => f.write_str("there is data behind the end of the archive"),
+            Self::Writer(Writer::Graph, why) => {
+                write!(f, "written by a graph-driver engine or for one ({why})")
+            }
+            Self::Writer(Writer::Containerd, why) => {
+                write!(f, "written by containerd or with original manifests ({why})")
+            }
+        }
+    }
+}
+
+/// Generates the manifest of an image in an archive.
+///
+/// # Errors
+/// [`GenerateError`]: what is wrong with the archive, that the image is not in it, or that no one
+/// can know what a push would send.
+pub fn manifest(
+    source: Source,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Generated, GenerateError> {
+    let generation = options.generation.unwrap_or(Generation::Go1_8);
+    let encoders = GzipLayers(generation);
+    let work = match options.push_from {
+        PushFrom::Writer => Work::Encode,
+        PushFrom::Graph => Work::EncodeAll,
+        PushFrom::Containerd => Work::Hash,
+    };
+    let mut archive = Archive::read(source, work, &encoders, options.limits, progress)?;
+    let docker = DockerView::read(&archive)?;
+    let oci = OciView::read(&archive)?;
+    if docker.is_none() && oci.is_none() {
+        return Err(views::not_an_image(&archive).into());
+    }
+    let (writer, mut notes) = writer(&archive, docker.as_ref(), oci.as_ref(), options)?;
+    if archive.has_trailing_data() {
+        notes.push(Note::TrailingData);
+    }
+    if let Some(oci) = oci.as_ref().filter(|oci| oci.referrers > 0) {
+        notes.push(Note::Referrers(oci.referrers));
+    }
+    if let (Some(docker), Some(oci)) = (&docker, &oci) {
+        views::agree(&archive, docker, oci)?;
+    }
+    let target = match options.push_from {
+        PushFrom::Writer => writer,
+        PushFrom::Graph => Writer::Graph,
+        PushFrom::Containerd => Writer::Containerd,
+    };
+    let mut context = Context { archive: &mut archive, options, progress, notes };
+    match (target, docker, oci) {
+        (Writer::Graph, Some(docker), _) => {
+            if options.generation.is_none() {
+                context.notes.push(Note::AssumedGeneration(generation));
+            }
+            graph::push(context, &docker, &encoders)
+        }
+        (Writer::Graph, None, _) => Err(GenerateError::Undeterminable {
+            reason: "a graph-driver engine can't load an archive without manifest.json".to_owned(),
+            hint: "leave --push-from away, or load it into a containerd-store engine".to_owned(),
+        }),
+        (Writer::Containerd, _, Some(oci)) => stored::push(context, &oci),
+        (Writer::Containerd, Some(docker), None) => graph::import(context, &docker),
+        (Writer::Containerd, None, None) => Err(views::not_an_image(context.archive).into()),
+    }
+}
+
+/// What the steps share.
+struct Context<'a> {
+    archive: &'a mut Archive,
+    options: &'a Options,
+    progress: &'a dyn Progress,
+    notes: Vec<Note>,
+}
+
+/// The writer by its fingerprints. Contradictions don't matter if the user named the engine.
+fn writer(
+    archive: &Archive,
+    docker: Option<&DockerView>,
+    oci: Option<&OciView>,
+    options: &Options,
+) -> Result<(Writer, Vec<Note>), GenerateError> {
+    match Evidence::of(archive, docker, oci) {
+        Ok(evidence) => {
+            let why = evidence.signals.join(", ");
+            Ok((evidence.writer, vec![Note::Writer(evidence.writer, why)]))
+        }
+        Err(ArchiveError::Writer { .. }) if options.push_from != PushFrom::Writer => {
+            Ok((Writer::Graph, Vec::new()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

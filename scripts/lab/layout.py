@@ -60,8 +60,7 @@ def create(directory, manifest, media_type):
     write(os.path.join(directory, "oci-layout"), b'{"imageLayoutVersion":"1.0.0"}')
     write(os.path.join(directory, "index.json"), compact({"schemaVersion": 2, "manifests": []}))
     descriptor = add_blob(directory, read(manifest), media_type)
-    annotations = {"org.opencontainers.image.ref.name": "v1"}
-    add_to_index(directory, {**descriptor, "annotations": annotations})
+    add_to_index(directory, {**descriptor, "annotations": {"org.opencontainers.image.ref.name": "v1"}})
     print(descriptor["digest"])
 
 

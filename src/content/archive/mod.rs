@@ -1,0 +1,32 @@
+//! Image archives: `docker save` tarballs of any age, OCI archives, and directories of both.
+//!
+//! ```text
+//! file, directory or stream
+//!    └─ compression   outer gzip, zstd, xz, bzip2 under a budget
+//!        └─ gate      strict tar blocks under the tar crate
+//!            └─ scan  members by clean name; documents kept, blobs measured
+//!                ├─ docker_view   manifest.json: images, configs, layers
+//!                ├─ oci_view      index.json, oci-layout: descriptors and names
+//!                └─ writer        who wrote it: a graph driver or containerd
+//! ```
+//!
+//! Nothing is ever extracted by name (CVE-2014-9356 and its kin): blobs stream through hashes, and
+//! names serve only to look members up.
+
+mod compression;
+mod directory;
+mod docker_view;
+mod error;
+mod gate;
+mod measure;
+mod name;
+mod oci_view;
+mod scan;
+mod writer;
+
+pub use docker_view::{DockerImage, DockerView};
+pub use error::{ArchiveError, Class};
+pub use measure::{Encoder, Encoders, Measured, NoEncoders};
+pub use oci_view::{OciEntry, OciView};
+pub use scan::{Archive, Kind, Member, Source, Work};
+pub use writer::{Evidence, Writer};

@@ -1,0 +1,155 @@
+//! Graph-driver semantics: a new schema 2 manifest over layers that are compressed again.
+
+use std::collections::BTreeMap;
+
+use super::encode::GzipLayers;
+use super::error::GenerateError;
+use super::select::select;
+use super::views::bound;
+use super::{BoundBlob, Context, Generated, Note, Origin};
+use crate::content::archive::{ArchiveError, DockerImage, DockerView, Measured, NoEncoders};
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Algorithm;
+use crate::image::media_type;
+use crate::image::schema2::{self, Blob};
+
+/// What a graph-driver engine pushes.
+pub(super) fn push(
+    mut context: Context<'_>,
+    view: &DockerView,
+    encoders: &GzipLayers,
+) -> Result<Generated, GenerateError> {
+    let image = choose(&mut context, view)?;
+    if image.config.platform.os == "windows" {
+        return Err(GenerateError::Undeterminable {
+            reason: "Windows engines before 28.0 push foreign layers by their original digests, \
+                     later ones compress them; an archive does not tell which engine pushes"
+                .to_owned(),
+            hint: "push the image, or move it to a containerd-store engine".to_owned(),
+        });
+    }
+    let wishes: BTreeMap<String, bool> =
+        image.layers.iter().map(|layer| (layer.clone(), true)).collect();
+    context.archive.measure(&wishes, encoders, context.options.threads, context.progress)?;
+    let mut layers = Vec::new();
+    let mut blobs = vec![config_blob(image)];
+    for (i, name) in image.layers.iter().enumerate() {
+        let measured = check_layer(&context, image, i)?;
+        // Asked for above; a stream that could not give it has already failed.
+        let encoded = measured
+            .encoded
+            .clone()
+            .ok_or_else(|| ArchiveError::Streamed { name: name.clone() })?;
+        blobs.push(BoundBlob {
+            member: name.clone(),
+            descriptor: Descriptor::new(
+                media_type::DOCKER_LAYER_GZIP,
+                encoded.digest.clone(),
+                encoded.size,
+            ),
+            diff_id: Some(measured.diff_id.clone()),
+        });
+        layers.push(encoded);
+    }
+    let bytes = schema2::render(&config(image), &layers);
+    Ok(generated(context, image, bytes, blobs, Origin::Rendered(encoders.0)))
+}
+
+/// What a containerd-store engine pushes after it loaded an archive that has no OCI view: the
+/// layers stay as they are in the archive.
+pub(super) fn import(
+    mut context: Context<'_>,
+    view: &DockerView,
+) -> Result<Generated, GenerateError> {
+    let image = choose(&mut context, view)?;
+    let wishes: BTreeMap<String, bool> =
+        image.layers.iter().map(|layer| (layer.clone(), false)).collect();
+    context.archive.measure(&wishes, &NoEncoders, context.options.threads, context.progress)?;
+    let mut layers = Vec::new();
+    let mut blobs = vec![config_blob(image)];
+    for (i, name) in image.layers.iter().enumerate() {
+        let measured = check_layer(&context, image, i)?;
+        let media_type = if measured.compressed {
+            media_type::DOCKER_LAYER_GZIP
+        } else {
+            media_type::DOCKER_LAYER
+        };
+        let Blob { digest, size } = measured.stored.clone();
+        let descriptor = Descriptor::new(media_type, digest, size);
+        blobs.push(BoundBlob {
+            member: name.clone(),
+            descriptor: descriptor.clone(),
+            diff_id: Some(measured.diff_id.clone()),
+        });
+        layers.push(descriptor);
+    }
+    let bytes = schema2::render_imported(&config(image), &layers);
+    Ok(generated(context, image, bytes, blobs, Origin::Imported))
+}
+
+fn choose<'a>(
+    context: &mut Context<'_>,
+    view: &'a DockerView,
+) -> Result<&'a DockerImage, GenerateError> {
+    let image = select(&view.images, context.options.image.as_ref())?;
+    if let Some(wanted) = &context.options.platform
+        && !wanted.matches(&image.config.platform)
+    {
+        return Err(GenerateError::NoSuchPlatform {
+            wanted: wanted.clone(),
+            image: image.config.digest.clone(),
+            available: vec![image.config.platform.to_string()],
+        });
+    }
+    if view.images.len() > 1 {
+        context.notes.push(Note::OtherImages(view.images.len() - 1));
+    }
+    Ok(image)
+}
+
+/// Layer `i` must be the one that the config names, and the blob that its own name claims.
+fn check_layer<'a>(
+    context: &'a Context<'_>,
+    image: &DockerImage,
+    i: usize,
+) -> Result<&'a Measured, ArchiveError> {
+    let name = &image.layers[i];
+    let measured = context.archive.measured(name)?;
+    bound(format!("layer {name}"), &image.config.diff_ids[i], &measured.diff_id)?;
+    if let Some(hex) = name.strip_prefix("blobs/sha256/")
+        && let Ok(expected) = crate::image::digest::Digest::from_hex(Algorithm::Sha256, hex)
+    {
+        bound(format!("blob {name}"), &expected, &measured.stored.digest)?;
+    }
+    Ok(measured)
+}
+
+fn config(image: &DockerImage) -> Blob {
+    Blob { digest: image.config.digest.clone(), size: image.config.size }
+}
+
+fn config_blob(image: &DockerImage) -> BoundBlob {
+    let Blob { digest, size } = config(image);
+    BoundBlob {
+        member: image.config_name.clone(),
+        descriptor: Descriptor::new(media_type::DOCKER_CONFIG, digest, size),
+        diff_id: None,
+    }
+}
+
+fn generated(
+    context: Context<'_>,
+    image: &DockerImage,
+    bytes: Vec<u8>,
+    blobs: Vec<BoundBlob>,
+    origin: Origin,
+) -> Generated {
+    Generated {
+        descriptor: Descriptor::of(media_type::DOCKER_MANIFEST, Algorithm::Sha256, &bytes),
+        bytes,
+        names: image.tags.clone(),
+        origin,
+        blobs,
+        notes: context.notes,
+    }
+}
