@@ -69,14 +69,18 @@ LAYER_A = layer(
 LAYER_B = layer(("b", noise(200_000, 2)), ("zeros", bytes(1_000_000)))
 EMPTY = bytes(1024)
 LONG = "a-directory-with-a-long-name/" * 9 + "file"
-# The matcher's window is 32 KiB and slides near 64 KiB: payloads around both, each after another header.
+# The matcher's window is 32 KiB and slides near 64 KiB: payloads around both.
 EDGES = layer(
     *[
         (f"edge-{n}", prose(n, n))
         for n in (1, 511, 512, 513, 32767, 32768, 32769, 65273, 65274, 65535, 65536, 131072)
     ]
 )
-WHITEOUTS = layer(("a/.wh.prose", b""), ("new/", b"", {"kind": tarfile.DIRTYPE}), ("new/.wh..wh..opq", b""))
+WHITEOUTS = layer(
+    ("a/.wh.prose", b""),
+    ("new/", b"", {"kind": tarfile.DIRTYPE}),
+    ("new/.wh..wh..opq", b""),
+)
 LINKS = layer(
     ("real", prose(70_000, 5), {"mode": 0o4755}),
     ("hard", b"", {"kind": tarfile.LNKTYPE, "link": "real"}),

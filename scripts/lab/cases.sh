@@ -2,8 +2,8 @@
 # The cases that one engine runs. Sourced by engine, which provides docker, REGISTRY, GO_GZIP,
 # ENGINE_VERSION, ENGINE_API, the names of engine and store, and lib.sh.
 #
-# Every case ends in the same question: are the bytes that dockseal makes of `docker save` those that
-# the registry received from `docker push`?
+# Every case ends in the same question: are the bytes that dockseal makes of `docker save` those
+# that the registry received from `docker push`?
 
 ENGINE=$name-$store
 
@@ -42,7 +42,9 @@ run_cases() {
 
 dockseal() { "$DOCKSEAL_BIN_DIR/dockseal" "$@"; }
 
-api_at_least() { [[ $(printf '%s\n' "$1" "$ENGINE_API" | sort --version-sort | head -n 1) == "$1" ]]; }
+api_at_least() {
+    printf '%s\n' "$1" "$ENGINE_API" | sort --check=quiet --version-sort
+}
 
 # push REF REPOSITORY FILE [OPTION...]: pushes and leaves the manifest that the registry received.
 push() {
@@ -109,6 +111,11 @@ generate() {
     same_manifest "dockseal manifest -" "$pushed" from-stdin.json
     dockseal manifest "$tar" --go-gzip "$GO_GZIP" -o to-file.json "$@"
     same_manifest "dockseal manifest -o" "$pushed" to-file.json
+    mkdir unpacked
+    tar --extract --file "$tar" --directory unpacked
+    dockseal manifest unpacked --go-gzip "$GO_GZIP" "$@" >from-directory.json
+    same_manifest "dockseal manifest DIRECTORY" "$pushed" from-directory.json
+    rm -rf unpacked
     same_text "dockseal digest" "$(digest_of "$pushed")" \
         "$(dockseal digest "$tar" --format json --go-gzip "$GO_GZIP" "$@" | descriptor_digest)"
 }
@@ -158,7 +165,8 @@ case_build() {
 
 case_import() {
     python3 "$here/archive.py" context tree.tar
-    docker import --change 'CMD ["/data/prose"]' --message "imported & <escaped>" - lab/import:1 <tree.tar
+    docker import --change 'CMD ["/data/prose"]' --message "imported & <escaped>" - lab/import:1 \
+        <tree.tar
     compare lab/import:1
 }
 
@@ -275,6 +283,7 @@ case_index() {
     build_index
     compare lab/index:1
     grep -q '"manifests"' pushed.json || fail "the engine did not push an index"
+    grep -q 'attestation-manifest' pushed.json || fail "the index has no attestation"
 }
 
 # One platform of an index, taken from the whole archive and from a partial one.

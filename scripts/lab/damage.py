@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Damages a file in place: damage.py byte|flip|truncate FILE
 
-byte changes one bit in the middle of the file. flip does so in the middle of a tar archive's largest
-member; truncate cuts the archive there.
+byte changes one bit in the middle of the file. flip does so in the middle of a tar archive's
+largest member; truncate cuts the archive there.
 """
 
 import os

@@ -60,7 +60,8 @@ def create(directory, manifest, media_type):
     write(os.path.join(directory, "oci-layout"), b'{"imageLayoutVersion":"1.0.0"}')
     write(os.path.join(directory, "index.json"), compact({"schemaVersion": 2, "manifests": []}))
     descriptor = add_blob(directory, read(manifest), media_type)
-    add_to_index(directory, {**descriptor, "annotations": {"org.opencontainers.image.ref.name": "v1"}})
+    annotations = {"org.opencontainers.image.ref.name": "v1"}
+    add_to_index(directory, {**descriptor, "annotations": annotations})
     print(descriptor["digest"])
 
 
