@@ -126,7 +126,6 @@ pub(crate) fn verify(
 }
 
 /// Hashes `bytes`; the raw digest.
-#[expect(dead_code, reason = "timestamps will hash")]
 pub(crate) fn hash(algorithm: HashAlgorithm, bytes: &[u8]) -> Vec<u8> {
     let provider = match algorithm {
         HashAlgorithm::Sha256 => &digest::SHA256,

@@ -23,4 +23,5 @@ pub mod envelope;
 pub(crate) mod oid;
 pub mod payload;
 pub mod signer;
+pub mod timestamp;
 pub mod x509;

@@ -141,6 +141,29 @@ impl CertificateChain {
     }
 }
 
+impl CertificateChain {
+    /// What a path that was built, not given, has to keep beyond the chain rules; Go demands it
+    /// when it builds one: no critical extension unknown, purposes of CAs narrowing downwards.
+    pub(crate) fn check_timestamping_path(&self) -> Result<(), ChainError> {
+        let wanted = [oid::EKU_TIME_STAMPING, oid::EKU_ANY];
+        for certificate in &self.certificates {
+            if let Some(extension) = certificate.extensions().unhandled_critical {
+                return Err(ChainError::UnhandledCriticalExtension {
+                    subject: subject(certificate),
+                    extension,
+                });
+            }
+            let limited = certificate.extended_key_usage().is_some_and(|usage| {
+                !usage.purposes().iter().any(|purpose| wanted.contains(purpose))
+            });
+            if limited {
+                return Err(ChainError::CaNotForTimestamping { subject: subject(certificate) });
+            }
+        }
+        Ok(())
+    }
+}
+
 fn subject(certificate: &Certificate) -> String {
     certificate.subject().to_string()
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a chain, or at least worth telling.
 
+use der::asn1::ObjectIdentifier;
 use jiff::Timestamp;
 
 /// Something that is accepted, but worth telling.
@@ -140,6 +141,20 @@ pub enum ChainError {
     ExtendedKeyUsageNotCritical {
         /// Subject of the certificate.
         subject: String,
+    },
+    /// An intermediate certificate of a timestamping authority is limited to other purposes.
+    #[error("CA certificate {subject:?} may not issue timestamping certificates")]
+    CaNotForTimestamping {
+        /// Subject of the certificate.
+        subject: String,
+    },
+    /// A critical extension on the path of a timestamping authority that is not understood.
+    #[error("certificate {subject:?} has a critical extension {extension} that is not supported")]
+    UnhandledCriticalExtension {
+        /// Subject of the certificate.
+        subject: String,
+        /// The extension.
+        extension: ObjectIdentifier,
     },
     /// The leaf's key is not one of spec §2.2.
     #[error("key of certificate {subject:?} is not supported: {key}")]

@@ -117,8 +117,10 @@ pub(crate) struct Extensions {
     pub(crate) crl_urls: Vec<String>,
     pub(crate) freshest_crl_urls: Vec<String>,
     pub(crate) subject_key_identifier: Option<Vec<u8>>,
-    /// Every extension there is, known or not (`ocsp-nocheck` is asked for).
+    /// Every extension there is, known or not.
     pub(crate) present: Vec<ObjectIdentifier>,
+    /// A critical extension whose meaning is not enforced here, if there is one.
+    pub(crate) unhandled_critical: Option<ObjectIdentifier>,
 }
 
 /// One extension on the wire.
@@ -163,6 +165,17 @@ impl<'a> RawExtension<'a> {
     }
 }
 
+/// Critical extensions that a built path may have: what they say is enforced, or is about names
+/// and places that play no part in it.
+const ENFORCED: [ObjectIdentifier; 6] = [
+    oid::BASIC_CONSTRAINTS,
+    oid::KEY_USAGE,
+    oid::EXTENDED_KEY_USAGE,
+    oid::SUBJECT_ALT_NAME,
+    oid::CERTIFICATE_POLICIES,
+    oid::CRL_DISTRIBUTION_POINTS,
+];
+
 impl Extensions {
     /// Reads the `SEQUENCE OF Extension` of a certificate.
     pub(crate) fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
@@ -171,6 +184,9 @@ impl Extensions {
             let oid = extension.oid;
             all.present.push(oid);
             all.take(&extension).map_err(|cause| CertificateError::Extension { oid, cause })?;
+            if extension.critical && !ENFORCED.contains(&oid) {
+                all.unhandled_critical = Some(oid);
+            }
             // Go's parser refuses these when critical.
             let never_critical = [
                 oid::AUTHORITY_KEY_IDENTIFIER,

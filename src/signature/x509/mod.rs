@@ -40,6 +40,9 @@ pub use extensions::{ExtendedKeyUsage, KeyUsage};
 pub use name::{Attribute, DistinguishedName, IdentityError};
 pub use public_key::PublicKey;
 
+pub(crate) use certificate::explicit;
+pub(crate) use signature_algorithm::{X509SignatureAlgorithm, hash_identifier};
+
 /// Largest certificate that is looked at, in bytes (N-20).
 pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
 

@@ -89,6 +89,16 @@ impl X509SignatureAlgorithm {
         }
     }
 
+    /// [`Self::verify`] without any weak algorithm or key.
+    pub(crate) fn verify_strict(
+        self,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CryptoError> {
+        self.verify(key, message, signature, WeakSignatures::Refuse)
+    }
+
     /// Verifies `signature` over `message` with `key`.
     pub(crate) fn verify(
         self,

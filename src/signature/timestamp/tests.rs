@@ -1,0 +1,419 @@
+//! Tokens of OpenSSL, tokens inside the reference's envelopes, and tokens with one defect.
+
+use der::asn1::ObjectIdentifier;
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::image::digest::Algorithm as HashAlgorithm;
+use crate::signature::envelope::Envelope;
+use crate::signature::x509::der_write::{self as write, Critical};
+use crate::signature::x509::testing::*;
+use crate::signature::x509::{Certificate, CertificateRules, ChainError, certificates_from_bytes};
+use crate::signature::{crypto, oid};
+
+macro_rules! testdata {
+    ($path:literal) => {
+        include_bytes!(concat!("../../../testdata/", $path))
+    };
+}
+
+const STRICT: CertificateRules = CertificateRules::Strict;
+/// The envelope in a layout of the reference: its leaf has expired since it was stamped.
+const EXPIRED_LEAF: &[u8] = testdata!(
+    "notation/lt/blobs/sha256/b4d9a9d16280438ef5ce653ef323a575705e1b1f9fa7947c70f2df5c3fcddcb7"
+);
+const MESSAGE: &[u8] = testdata!("timestamp/message");
+
+fn root() -> Vec<Certificate> {
+    certificates_from_bytes(testdata!("timestamp/root.crt")).unwrap()
+}
+
+fn token_of(response: &[u8]) -> Vec<u8> {
+    Response::from_der(response).unwrap().token_about(MESSAGE).unwrap().to_vec()
+}
+
+#[test]
+fn tokens_of_openssl() {
+    let table: [(&[u8], &str, usize); 2] = [
+        (testdata!("timestamp/rsa.tsr"), "CN=rsa,O=N,ST=WA,C=US", 3),
+        (testdata!("timestamp/ec.tsr"), "CN=ec,O=N,ST=WA,C=US", 2),
+    ];
+    for (response, subject, length) in table {
+        let token = token_of(response);
+        let timestamp = verify(&token, MESSAGE, &root(), STRICT).unwrap();
+        assert_eq!(timestamp.chain().leaf().subject().to_string(), subject);
+        assert_eq!(timestamp.chain().certificates().len(), length);
+        assert_eq!(timestamp.accuracy(), SignedDuration::from_micros(1_500_100));
+        assert_eq!(timestamp.latest() - timestamp.generated(), timestamp.accuracy());
+        assert_eq!(timestamp.generated() - timestamp.earliest(), timestamp.accuracy());
+        assert_eq!(
+            verify(&token, b"another signature", &root(), STRICT).unwrap_err(),
+            TimestampError::ImprintMismatch
+        );
+        let others = certificates_from_bytes(testdata!("notation/valid/ts/root.crt")).unwrap();
+        for roots in [&others[..], &[]] {
+            assert!(matches!(
+                verify(&token, MESSAGE, roots, STRICT),
+                Err(TimestampError::Untrusted { .. })
+            ));
+        }
+    }
+}
+
+#[test]
+fn tokens_without_a_usable_reference_or_certificate_are_refused() {
+    assert!(matches!(
+        verify(&token_of(testdata!("timestamp/v1.tsr")), MESSAGE, &root(), STRICT),
+        Err(TimestampError::Invalid { part: "signing certificate attribute", what: "is missing" })
+    ));
+    assert!(matches!(
+        verify(&token_of(testdata!("timestamp/nocert.tsr")), MESSAGE, &root(), STRICT),
+        Err(TimestampError::NoSigningCertificate)
+    ));
+}
+
+#[test]
+fn refusals_say_why() {
+    let refused = Response::from_der(testdata!("timestamp/refused.tsr")).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "timestamping authority answered with status 2: Message digest algorithm is not supported."
+    );
+}
+
+#[test]
+fn timestamps_of_the_reference() {
+    let roots = certificates_from_bytes(testdata!("notation/valid/ts/root.crt")).unwrap();
+    let table: [(&[u8], &str); 3] = [
+        (testdata!("notation/valid/ts/blob.txt.jws.sig"), "2026-11-22T06:20:3"),
+        (testdata!("notation/valid/ts/blob.txt.cose.sig"), "2026-11-22T06:20:3"),
+        (EXPIRED_LEAF, "2026-11-22T06:19:57Z"),
+    ];
+    for (bytes, generated) in table {
+        let envelope = Envelope::decode_any(bytes).unwrap();
+        let content = envelope.verify_integrity(STRICT).unwrap();
+        let token = envelope.timestamp_token().unwrap();
+        let timestamp = verify(token, content.signature(), &roots, STRICT).unwrap();
+        assert!(timestamp.generated().to_string().starts_with(generated));
+        assert_eq!(timestamp.accuracy(), SignedDuration::from_secs(1));
+        content.chain().check_validity(timestamp.earliest(), timestamp.latest()).unwrap();
+        // The payload, or the token of another signature, is not what was stamped.
+        verify(token, b"payload", &roots, STRICT).unwrap_err();
+        let (certificates, ..) = token_certificates(token).unwrap();
+        assert_eq!(certificates.len(), 2);
+    }
+    let response = Response::from_der(testdata!("notation/valid/ts/last.tsr")).unwrap();
+    let cose = Envelope::decode_any(testdata!("notation/valid/ts/blob.txt.cose.sig")).unwrap();
+    let jws = Envelope::decode_any(testdata!("notation/valid/ts/blob.txt.jws.sig")).unwrap();
+    let stamped = [cose, jws]
+        .iter()
+        .filter(|envelope| response.token_about(envelope.signature()).is_ok())
+        .count();
+    assert_eq!(stamped, 1);
+}
+
+#[test]
+fn requests_have_the_form_notation_sends() {
+    // last.tsq of the reference: version 1, SHA-256 with NULL, 20-byte nonce, certReq TRUE.
+    let theirs = testdata!("notation/valid/ts/last.tsq");
+    let ours = Request::new(b"signature", HashAlgorithm::Sha256).unwrap();
+    let skeleton = |der: &[u8]| der[..22].to_vec();
+    assert_eq!(skeleton(&theirs[2..]), skeleton(&ours.der()[2..]));
+    assert_eq!(ours.der()[ours.der().len() - 3..], [0x01, 0x01, 0xff]);
+    assert_ne!(ours, Request::new(b"signature", HashAlgorithm::Sha256).unwrap());
+}
+
+/// A token that is right unless a test changes something.
+struct Token {
+    authority: Party,
+    signer: Party,
+    leaf: Template,
+    certificates: Option<Vec<Vec<u8>>>,
+    message: Vec<u8>,
+    generated: &'static str,
+    content_type: ObjectIdentifier,
+    digest: Option<Vec<u8>>,
+    reference: Option<Vec<u8>>,
+    nonce: Vec<u8>,
+    signers: usize,
+}
+
+const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
+
+impl Token {
+    fn new() -> Self {
+        let signer = Party::p256("tsa");
+        let leaf = Template::of(&signer)
+            .key_usage(DIGITAL_SIGNATURE, Critical::Yes)
+            .extended_key_usage(&[oid::EKU_TIME_STAMPING], Critical::Yes);
+        Self {
+            authority: Party::p256("tsaroot"),
+            signer,
+            leaf,
+            certificates: None,
+            message: MESSAGE.to_vec(),
+            generated: "20270101000000Z",
+            content_type: TST_INFO,
+            digest: None,
+            reference: None,
+            nonce: vec![5],
+            signers: 1,
+        }
+    }
+
+    fn roots(&self) -> Vec<Certificate> {
+        vec![Template::authority(&self.authority).signed_by(&self.authority)]
+    }
+
+    fn info(&self) -> Vec<u8> {
+        let sha256 = write::sequence(&[&write::oid(oid::SHA256), &write::null()]);
+        let hashed = crypto::hash(HashAlgorithm::Sha256, &self.message);
+        write::sequence(&[
+            &write::unsigned(&[1]),
+            &write::oid(ObjectIdentifier::new_unwrap("1.2.3")),
+            &write::sequence(&[&sha256, &write::octet_string(&hashed)]),
+            &write::unsigned(&[9]),
+            &write::tlv(0x18, self.generated.as_bytes()),
+            &write::unsigned(&self.nonce),
+        ])
+    }
+
+    fn build(&self) -> Vec<u8> {
+        let leaf = self.leaf.der(&self.authority);
+        let info = self.info();
+        let sha256 = write::sequence(&[&write::oid(oid::SHA256)]);
+        let hash = |bytes: &[u8]| crypto::hash(HashAlgorithm::Sha256, bytes);
+        let attribute = |kind: &str, value: &[u8]| {
+            let kind = write::oid(ObjectIdentifier::new_unwrap(kind));
+            write::sequence(&[&kind, &write::set(&[value])])
+        };
+        let reference = self.reference.clone().unwrap_or_else(|| {
+            let identifier = write::sequence(&[&write::octet_string(&hash(&leaf))]);
+            attribute(
+                "1.2.840.113549.1.9.16.2.47",
+                &write::sequence(&[&write::sequence(&[&identifier])]),
+            )
+        });
+        let digest = self.digest.clone().unwrap_or_else(|| hash(&info));
+        let attributes = [
+            attribute("1.2.840.113549.1.9.3", &write::oid(self.content_type)),
+            attribute("1.2.840.113549.1.9.4", &write::octet_string(&digest)),
+            reference,
+        ]
+        .concat();
+        let signature = self.signer.key.sign(&write::tlv(0x31, &attributes));
+        let identifier =
+            write::sequence(&[&self.authority.name, &write::unsigned(&[self.leaf.serial])]);
+        let signer = |signature: &[u8]| {
+            write::sequence(&[
+                &write::unsigned(&[1]),
+                &identifier,
+                &sha256,
+                &write::explicit(0, &attributes),
+                &self.signer.algorithm(),
+                &write::octet_string(signature),
+            ])
+        };
+        // Signers before the last one have a wrong signature.
+        let mut signers = vec![signer(&[0; 70]); self.signers.saturating_sub(1)];
+        signers.extend((self.signers > 0).then(|| signer(&signature)));
+        let certificates = self.certificates.clone().unwrap_or_else(|| vec![leaf]).concat();
+        let signed = write::sequence(&[
+            &write::unsigned(&[3]),
+            &write::set(&[&sha256]),
+            &write::sequence(&[
+                &write::oid(TST_INFO),
+                &write::explicit(0, &write::octet_string(&info)),
+            ]),
+            &write::explicit(0, &certificates),
+            &write::set(&[&signers.concat()]),
+        ]);
+        let kind = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+        write::sequence(&[&write::oid(kind), &write::explicit(0, &signed)])
+    }
+
+    fn verdict(&self) -> Result<VerifiedTimestamp, TimestampError> {
+        verify(&self.build(), MESSAGE, &self.roots(), STRICT)
+    }
+}
+
+/// The error of a token with one thing changed.
+fn error_of(change: impl FnOnce(&mut Token)) -> TimestampError {
+    let mut token = Token::new();
+    change(&mut token);
+    token.verdict().unwrap_err()
+}
+
+#[test]
+fn every_defect_of_a_token_has_its_error() {
+    Token::new().verdict().unwrap();
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    assert_eq!(error_of(|t| t.message = b"payload".to_vec()), TimestampError::ImprintMismatch);
+    assert_eq!(error_of(|t| t.digest = Some(vec![0; 32])), TimestampError::DigestMismatch);
+    assert_eq!(error_of(|t| t.signers = 0), TimestampError::NoSigner);
+    assert_eq!(
+        error_of(|t| t.certificates = Some(Vec::new())),
+        TimestampError::NoSigningCertificate
+    );
+    assert!(matches!(error_of(|t| t.content_type = oid::SHA256), TimestampError::Invalid { .. }));
+    assert!(matches!(
+        error_of(|t| t.reference = Some(Vec::new())),
+        TimestampError::Invalid { part: "signing certificate attribute", .. }
+    ));
+    assert_eq!(
+        error_of(|t| t.signer = Party::p256("imposter")),
+        TimestampError::Signature(crypto::CryptoError::BadSignature)
+    );
+    let chain = |error| match error {
+        TimestampError::Chain(error) => error,
+        other => panic!("{other}"),
+    };
+    let usages = |purposes: &[ObjectIdentifier], critical| {
+        chain(error_of(|t| {
+            t.leaf = Template::of(&t.signer)
+                .key_usage(DIGITAL_SIGNATURE, Critical::Yes)
+                .extended_key_usage(purposes, critical);
+        }))
+    };
+    assert!(matches!(
+        usages(&[oid::EKU_TIME_STAMPING], Critical::No),
+        ChainError::ExtendedKeyUsageNotCritical { .. }
+    ));
+    assert!(matches!(
+        usages(&[oid::EKU_TIME_STAMPING, oid::EKU_CODE_SIGNING], Critical::Yes),
+        ChainError::NotForTimestampingOnly { .. }
+    ));
+    for (generated, moment) in
+        [("20251231235959Z", "2025-12-31T23:59:59Z"), ("20460101000001Z", "2046-01-01T00:00:01Z")]
+    {
+        let error = chain(error_of(|t| t.generated = generated));
+        let expected = time(moment);
+        assert!(matches!(error, ChainError::NotValidAt { moment, .. } if moment == expected));
+    }
+    let unknown = ObjectIdentifier::new_unwrap("1.2.3.4");
+    assert!(matches!(
+        chain(error_of(|t| {
+            t.leaf = t.leaf.clone().extension(unknown, Critical::Yes, &write::null());
+        })),
+        ChainError::UnhandledCriticalExtension { .. }
+    ));
+}
+
+#[test]
+fn one_good_signer_is_enough() {
+    let mut token = Token::new();
+    token.signers = 3;
+    token.verdict().unwrap();
+}
+
+#[test]
+fn chains_are_built_over_intermediates_in_any_order() {
+    let root = Party::p256("tsaroot");
+    let middle = Party::p256("middle");
+    let mut token = Token::new();
+    let intermediate = Template::authority(&middle);
+    let root_certificate = Template::authority(&root).signed_by(&root);
+    // The authority that issues the leaf is the intermediate one.
+    token.authority = middle;
+    let leaf = token.leaf.der(&token.authority);
+    let intermediate_der = intermediate.der(&root);
+    let stray = Template::authority(&Party::p256("stray")).der(&root);
+    token.certificates =
+        Some(vec![stray, root_certificate.der().to_vec(), intermediate_der, leaf.clone()]);
+    // ECDSA signatures differ each time: the reference has to be to this very leaf.
+    token.reference = Some(reference_to(&leaf));
+    let der = token.build();
+    let timestamp = verify(&der, MESSAGE, std::slice::from_ref(&root_certificate), STRICT).unwrap();
+    assert_eq!(timestamp.chain().certificates().len(), 3);
+    token.certificates = Some(vec![leaf]);
+    assert!(matches!(
+        verify(&token.build(), MESSAGE, &[root_certificate], STRICT),
+        Err(TimestampError::Untrusted { .. })
+    ));
+}
+
+fn reference_to(leaf: &[u8]) -> Vec<u8> {
+    let digest = crypto::hash(HashAlgorithm::Sha256, leaf);
+    let identifier = write::sequence(&[&write::octet_string(&digest)]);
+    let kind = write::oid(ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47"));
+    let value = write::sequence(&[&write::sequence(&[&identifier])]);
+    write::sequence(&[&kind, &write::set(&[&value])])
+}
+
+#[test]
+fn responses_answer_their_request_only() {
+    let request = Request::new(MESSAGE, HashAlgorithm::Sha256).unwrap();
+    let other = Request::new(b"other", HashAlgorithm::Sha256).unwrap();
+    let response = |token: &Token| {
+        let granted = write::sequence(&[&write::unsigned(&[0])]);
+        Response::from_der(&write::sequence(&[&granted, &token.build()])).unwrap()
+    };
+    let mut token = Token::new();
+    assert_eq!(response(&token).token_for(&request), Err(TimestampError::NonceMismatch));
+    assert_eq!(response(&token).token_for(&other), Err(TimestampError::ImprintMismatch));
+    // The nonce is the INTEGER before the last three bytes.
+    let der = request.der();
+    token.nonce = der[der.len() - 23..der.len() - 3].to_vec();
+    response(&token).token_for(&request).unwrap();
+}
+
+/// Every constructed value with an indefinite length, OCTET STRINGs in pieces.
+fn to_ber(der: &[u8]) -> Vec<u8> {
+    use der::{Reader, SliceReader};
+    let mut out = Vec::new();
+    let mut reader = SliceReader::new(der).unwrap();
+    while !reader.is_finished() {
+        let whole = reader.tlv_bytes().unwrap();
+        let mut inner = SliceReader::new(whole).unwrap();
+        let header: der::Header = inner.decode().unwrap();
+        let length = usize::try_from(header.length()).unwrap();
+        let content = &whole[whole.len() - length..];
+        match whole[0] {
+            0x04 if length > 1 => {
+                let (a, b) = content.split_at(1);
+                out.extend([0x24, 0x80]);
+                out.extend(write::octet_string(a));
+                out.extend(write::octet_string(b));
+                out.extend([0, 0]);
+            }
+            tag if tag & 0x20 != 0 => {
+                out.extend([tag, 0x80]);
+                out.extend(to_ber(content));
+                out.extend([0, 0]);
+            }
+            _ => out.extend_from_slice(whole),
+        }
+    }
+    out
+}
+
+#[test]
+fn ber_encoding_is_tolerated() {
+    let token = token_of(testdata!("timestamp/rsa.tsr"));
+    let ber = to_ber(&token);
+    assert_ne!(ber, token);
+    verify(&ber, MESSAGE, &root(), STRICT).unwrap();
+}
+
+#[test]
+fn s11_tokens_larger_than_the_limit_are_refused() {
+    let large = vec![0x30; MAX_TOKEN_BYTES + 1];
+    assert!(matches!(verify(&large, MESSAGE, &[], STRICT), Err(TimestampError::TooLarge { .. })));
+}
+
+proptest::proptest! {
+    #[test]
+    fn damaged_tokens_never_panic_or_prove_anything_else(at: usize, bit in 0u8..8, cut: usize) {
+        let mut token = token_of(testdata!("timestamp/ec.tsr"));
+        let original = verify(&token, MESSAGE, &root(), STRICT).unwrap();
+        let at = at % token.len();
+        token[at] ^= 1 << bit;
+        if let Ok(timestamp) = verify(&token, MESSAGE, &root(), STRICT) {
+            assert_eq!(timestamp.generated(), original.generated());
+            assert_eq!(timestamp.accuracy(), original.accuracy());
+        }
+        token.truncate(cut % token.len());
+        let _ = verify(&token, MESSAGE, &root(), STRICT);
+        let _ = Response::from_der(&token);
+    }
+}
