@@ -26,6 +26,12 @@ impl Crc32 {
         self.0 = !crc;
     }
 
+    /// Adds bytes of which only the checksum and the number are known.
+    pub(super) fn append(&mut self, other: Self, length: u64) {
+        // Zeros after a text multiply its remainder by x^8 each; the rest is linear.
+        self.0 = multiply(power_of_x(length, 3), self.0) ^ other.0;
+    }
+
     /// The value so far.
     pub(super) fn value(self) -> u32 {
         self.0
@@ -64,6 +70,35 @@ const fn tables() -> [[u32; 256]; 16] {
     tables
 }
 
+/// The product of two polynomials, whose highest power is the lowest bit.
+fn multiply(a: u32, mut b: u32) -> u32 {
+    let mut product = 0;
+    for power in 0..32 {
+        if a << power >> 31 == 1 {
+            product ^= b;
+        }
+        b = if b & 1 == 1 { (b >> 1) ^ POLYNOMIAL } else { b >> 1 };
+    }
+    product
+}
+
+/// x to the power of n times 2^k.
+fn power_of_x(mut n: u64, k: u32) -> u32 {
+    let mut result = 1 << 31;
+    let mut square = 1 << 30;
+    for _ in 0..k {
+        square = multiply(square, square);
+    }
+    while n > 0 {
+        if n & 1 == 1 {
+            result = multiply(result, square);
+        }
+        square = multiply(square, square);
+        n >>= 1;
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +126,22 @@ mod tests {
             let mut pieces = Crc32::default();
             bytes.chunks(size).for_each(|piece| pieces.update(piece));
             assert_eq!(pieces.value(), whole.value(), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn checksums_of_parts_combine() {
+        let bytes: Vec<u8> = (0..5000u32).map(|i| (i * i % 253) as u8).collect();
+        let crc = |bytes: &[u8]| {
+            let mut crc = Crc32::default();
+            crc.update(bytes);
+            crc
+        };
+        for cut in [0, 1, 2, 255, 256, 4095, 4999, 5000] {
+            let (first, second) = bytes.split_at(cut);
+            let mut joined = crc(first);
+            joined.append(crc(second), second.len() as u64);
+            assert_eq!(joined.value(), crc(&bytes).value(), "cut at {cut}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod boundaries;
 mod crc32;
+mod fast;
 mod generation;
 pub mod plain;
 mod rfc1951;
@@ -10,4 +11,4 @@ mod writer;
 pub use self::generation::{
     Generation, UnknownGeneration, UnknownGoVersion, UnknownGoVersionReason,
 };
-pub use self::writer::Writer;
+pub use self::writer::{Options, Writer};

@@ -1,9 +1,46 @@
 //! The public face: a `Write` that compresses.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 
-use super::Generation;
-use super::plain::Encoder;
+use super::{Generation, fast, plain};
+
+/// How a [`Writer`] works. Nothing here but the generation changes a byte of the output.
+///
+/// ```
+/// use std::io::Write;
+/// use dockseal::gogzip::{Generation, Options};
+///
+/// let threads = std::thread::available_parallelism()?;
+/// let mut gzip = Options::new(Generation::Go1_8).threads(threads).writer(Vec::new());
+/// gzip.write_all(b"abcd bcdefgh abcdefgh!")?;
+/// assert_eq!(gzip.finish()?.len(), 41);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Options {
+    generation: Generation,
+    threads: NonZero<usize>,
+}
+
+impl Options {
+    /// The output of this generation, made on the caller's thread.
+    pub fn new(generation: Generation) -> Self {
+        Self { generation, threads: NonZero::<usize>::MIN }
+    }
+
+    /// How many threads compress, beside the caller's. One means: the caller's. They are started
+    /// when the input exceeds a mebibyte, and hold a few mebibytes each.
+    pub fn threads(self, threads: NonZero<usize>) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// A writer for one gzip file.
+    pub fn writer<W: Write>(self, inner: W) -> Writer<W> {
+        Writer { inner, encoder: Encoder::new(self), output: Vec::new() }
+    }
+}
 
 /// Compresses what is written to it, as Go's `gzip.NewWriter` does.
 ///
@@ -32,9 +69,9 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// A writer for one gzip file.
+    /// A writer for one gzip file, on the caller's thread; for more see [`Options`].
     pub fn new(inner: W, generation: Generation) -> Self {
-        Self { inner, encoder: Encoder::new(generation), output: Vec::new() }
+        Options::new(generation).writer(inner)
     }
 
     /// Writes the rest of the file and gives the inner writer back. Without it the file is cut off.
@@ -42,7 +79,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Those of the inner writer.
     pub fn finish(mut self) -> io::Result<W> {
-        self.encoder.finish(&mut self.output);
+        self.encoder.finish(&mut self.output)?;
         self.inner.write_all(&self.output)?;
         Ok(self.inner)
     }
@@ -50,7 +87,7 @@ impl<W: Write> Writer<W> {
 
 impl<W: Write> Write for Writer<W> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.encoder.write(data, &mut self.output);
+        self.encoder.write(data, &mut self.output)?;
         self.inner.write_all(&self.output)?;
         self.output.clear();
         Ok(data.len())
@@ -58,5 +95,40 @@ impl<W: Write> Write for Writer<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Fast(Box<fast::Encoder>),
+    Plain(Box<plain::Encoder>),
+}
+
+impl Encoder {
+    fn new(options: Options) -> Self {
+        match options.generation {
+            Generation::Go1_8 => Self::Fast(Box::new(fast::Encoder::new(options.threads))),
+            Generation::Go1_27 => Self::Plain(Box::new(plain::Encoder::new(options.generation))),
+        }
+    }
+
+    fn write(&mut self, data: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Fast(encoder) => encoder.write(data, out),
+            Self::Plain(encoder) => {
+                encoder.write(data, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Fast(encoder) => encoder.finish(out),
+            Self::Plain(encoder) => {
+                encoder.finish(out);
+                Ok(())
+            }
+        }
     }
 }

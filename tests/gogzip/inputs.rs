@@ -1,9 +1,10 @@
 //! Synthetic inputs, and the ways to compress them.
 
 use std::io::Write;
+use std::num::NonZero;
 use std::str::FromStr;
 
-use dockseal::gogzip::{Generation, Writer, plain};
+use dockseal::gogzip::{Generation, Options, plain};
 use sha2::{Digest, Sha256};
 
 /// How an input is cut into Write calls.
@@ -54,7 +55,8 @@ impl Writes {
 pub(crate) type Compress = fn(Generation, &Writes, &[u8]) -> Vec<u8>;
 
 /// Every encoder there is, by name.
-pub(crate) const ENCODERS: &[(&str, Compress)] = &[("plain", with_plain), ("writer", with_writer)];
+pub(crate) const ENCODERS: &[(&str, Compress)] =
+    &[("plain", with_plain), ("one thread", with_one_thread), ("two threads", with_two_threads)];
 
 fn with_plain(generation: Generation, writes: &Writes, input: &[u8]) -> Vec<u8> {
     let mut gzip = Vec::new();
@@ -66,8 +68,17 @@ fn with_plain(generation: Generation, writes: &Writes, input: &[u8]) -> Vec<u8> 
     gzip
 }
 
-fn with_writer(generation: Generation, writes: &Writes, input: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new(), generation);
+fn with_one_thread(generation: Generation, writes: &Writes, input: &[u8]) -> Vec<u8> {
+    with_options(Options::new(generation), writes, input)
+}
+
+fn with_two_threads(generation: Generation, writes: &Writes, input: &[u8]) -> Vec<u8> {
+    let two = NonZero::new(2).unwrap();
+    with_options(Options::new(generation).threads(two), writes, input)
+}
+
+fn with_options(options: Options, writes: &Writes, input: &[u8]) -> Vec<u8> {
+    let mut writer = options.writer(Vec::new());
     for piece in writes.cut(input) {
         writer.write_all(piece).unwrap();
     }

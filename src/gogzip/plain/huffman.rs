@@ -2,10 +2,10 @@
 
 /// A prefix code: one length and one code per symbol; length 0 means unused.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Code {
-    pub(super) lengths: Vec<u8>,
+pub(in crate::gogzip) struct Code {
+    pub(in crate::gogzip) lengths: Vec<u8>,
     /// Most significant bit of the code last, ready for a stream that starts at the low bit.
-    pub(super) codes: Vec<u32>,
+    pub(in crate::gogzip) codes: Vec<u32>,
 }
 
 impl Code {
@@ -15,7 +15,7 @@ impl Code {
     }
 
     /// Canonical codes (RFC 1951, 3.2.2).
-    pub(super) fn from_lengths(lengths: Vec<u8>) -> Self {
+    pub(in crate::gogzip) fn from_lengths(lengths: Vec<u8>) -> Self {
         let mut codes = vec![0; lengths.len()];
         let mut next = 0u32;
         for length in 1..=15 {
@@ -54,7 +54,7 @@ struct Item {
 }
 
 /// Length-limited code lengths. Equal weights prefer the package, so the result is unique.
-pub(super) fn code_lengths(frequencies: &[u32], limit: u8) -> Vec<u8> {
+pub(in crate::gogzip) fn code_lengths(frequencies: &[u32], limit: u8) -> Vec<u8> {
     let mut lengths = vec![0; frequencies.len()];
     let mut symbols: Vec<usize> =
         (0..frequencies.len()).filter(|&symbol| frequencies[symbol] > 0).collect();

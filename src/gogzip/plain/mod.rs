@@ -8,7 +8,7 @@
 mod bits;
 mod block;
 mod greedy;
-mod huffman;
+pub(super) mod huffman;
 mod lazy;
 mod reuse;
 
