@@ -142,7 +142,6 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-#[expect(dead_code, reason = "OCSP will hash")]
 /// SHA-1, only for the identifiers OCSP builds from it (spec §5.5); it protects nothing there.
 pub(crate) fn sha1_identifier(bytes: &[u8]) -> [u8; 20] {
     let mut out = [0; 20];

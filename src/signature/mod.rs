@@ -19,7 +19,6 @@
 pub mod algorithm;
 pub mod crypto;
 pub mod envelope;
-#[expect(dead_code, reason = "the timestamps that use the rest land later")]
 pub(crate) mod oid;
 pub mod payload;
 pub mod signer;

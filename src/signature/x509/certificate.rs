@@ -295,6 +295,11 @@ impl Certificate {
         self.signature_algorithm.verify(key, &self.tbs, &self.signature, weak)
     }
 
+    /// [`Self::verify_signed_by`] without any weak algorithm or key.
+    pub(crate) fn verify_signed_by_strict(&self, key: &PublicKey) -> Result<(), CryptoError> {
+        self.verify_signed_by(key, WeakSignatures::Refuse)
+    }
+
     /// Does the certificate verify under its own key? Says nothing about it being a CA.
     #[must_use]
     pub fn is_signed_by_itself(&self) -> bool {

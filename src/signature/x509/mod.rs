@@ -12,6 +12,7 @@
 //! | rules between certificates, key usages (§4.1) | [`CertificateChain::code_signing`], [`CertificateChain::timestamping`] |
 //! | validity at a moment (§4.2) | [`CertificateChain::check_validity`] |
 //! | names (§5.3) | [`DistinguishedName`] |
+//! | revocation (§5.5) | [`crl::check`], [`ocsp::check`] |
 //!
 //! Trust is not decided here: that a chain is well formed says nothing about who made it.
 
@@ -23,11 +24,16 @@ mod chain;
 mod chain_error;
 #[cfg(test)]
 mod chain_tests;
+pub mod crl;
 pub(crate) mod der_write;
 mod extensions;
 pub mod generate;
 mod name;
+pub mod ocsp;
 mod public_key;
+mod revocation;
+#[cfg(test)]
+mod revocation_tests;
 mod signature_algorithm;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,6 +45,7 @@ pub use chain_error::{ChainError, ChainWarning};
 pub use extensions::{ExtendedKeyUsage, KeyUsage};
 pub use name::{Attribute, DistinguishedName, IdentityError};
 pub use public_key::PublicKey;
+pub use revocation::{RevocationReason, RevocationStatus};
 
 pub(crate) use certificate::explicit;
 pub(crate) use signature_algorithm::{X509SignatureAlgorithm, hash_identifier};
