@@ -25,6 +25,7 @@ mod chain_error;
 #[cfg(test)]
 mod chain_tests;
 pub mod crl;
+mod crl_wire;
 pub(crate) mod der_write;
 mod extensions;
 pub mod generate;

@@ -7,10 +7,10 @@ use der::{
 use jiff::Timestamp;
 
 use super::certificate::{Certificate, CertificateError, explicit, time};
-use super::crl;
 use super::extensions::RawExtension;
 use super::revocation::{RevocationReason, RevocationStatus};
 use super::signature_algorithm::X509SignatureAlgorithm;
+use super::{crl, crl_wire};
 use crate::image::digest::Algorithm as HashAlgorithm;
 use crate::signature::crypto::{self, CryptoError};
 use crate::signature::oid;
@@ -315,7 +315,7 @@ impl<'a> Single<'a> {
             _ => explicit(reader, 0xa1, |reader| {
                 let since = time(reader)?;
                 let reason = explicit(reader, 0xa0, |reader| reader.tlv_bytes())?;
-                let reason = reason.map(crl::reason).transpose()?;
+                let reason = reason.map(crl_wire::reason).transpose()?;
                 Ok(Status::Revoked { since, reason })
             })?
             .ok_or_else(|| der::Error::from(Tag::Sequence.value_error()))?,
@@ -360,7 +360,7 @@ impl<'a> Single<'a> {
         let list = refuse_critical(self.extensions, &[INVALIDITY_DATE])?;
         list.iter()
             .find(|extension| extension.oid == INVALIDITY_DATE)
-            .map(|extension| crl::date(extension.value))
+            .map(|extension| crl_wire::date(extension.value))
             .transpose()
             .map_err(|cause| OcspError::Malformed { cause })
     }

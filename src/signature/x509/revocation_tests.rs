@@ -187,21 +187,20 @@ fn is_revoked(status: Result<RevocationStatus, CrlError>) -> bool {
 #[test]
 fn entries_and_their_reasons() {
     let world = World::new();
-    let hold = reason(6);
-    let remove = reason(8);
+    let (hold, remove) = (|| reason(6), || reason(8));
     let table: [(Vec<Vec<u8>>, bool); 10] = [
         (vec![], false),
         (vec![entry_of(2, 1, &[])], false),
         (vec![entry(1, &[])], true),
         (vec![entry_of(2, 1, &[]), entry(1, &[reason(1)])], true),
-        (vec![entry(1, std::slice::from_ref(&hold))], true),
-        (vec![entry(1, std::slice::from_ref(&remove))], false),
+        (vec![entry(1, &[hold()])], true),
+        (vec![entry(1, &[remove()])], false),
         // The latest of the temporary ones decides, wherever it stands.
-        (vec![entry(1, &[hold.clone()]), entry(2, &[remove.clone()])], false),
-        (vec![entry(2, &[remove.clone()]), entry(1, &[hold.clone()])], false),
-        (vec![entry(3, &[hold.clone()]), entry(2, &[remove.clone()])], true),
+        (vec![entry(1, &[hold()]), entry(2, &[remove()])], false),
+        (vec![entry(2, &[remove()]), entry(1, &[hold()])], false),
+        (vec![entry(3, &[hold()]), entry(2, &[remove()])], true),
         // Any other reason is final.
-        (vec![entry(1, &[reason(4)]), entry(2, &[remove])], true),
+        (vec![entry(1, &[reason(4)]), entry(2, &[remove()])], true),
     ];
     for (index, (entries, revoked)) in table.into_iter().enumerate() {
         assert_eq!(is_revoked(world.status(&list(entries))), revoked, "case {index}");
