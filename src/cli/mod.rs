@@ -1,10 +1,129 @@
 //! The command line: clap types, output, exit codes, one file per command.
+//!
+//! A command parses, calls one use case, and prints. [`Context`] brings what the library must not
+//! fetch itself (environment, clock); [`Failure`] turns errors into exit codes and hints.
 
 pub mod plugin;
 
+mod cache;
+mod cert;
+mod context;
+mod duration;
+mod exit;
+mod failure;
+mod key;
+mod output;
+mod policy;
+mod report;
+mod sign;
+mod subject;
+mod verify;
+
+use std::io;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use context::{Context, Dirs};
+use exit::Exit;
+use failure::Failure;
+use output::{Format, Printer, Verbosity};
+
+/// Sign and verify container images where there is no registry.
+#[derive(Debug, Parser)]
+#[command(name = "dockseal", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    shared: SharedArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+struct SharedArgs {
+    /// Form of reports
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    format: Format,
+    /// Print the shortest form of the result
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more about what is done
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+impl SharedArgs {
+    fn printer(&self) -> Printer {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Printer::new(verbosity, self.format)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sign a manifest
+    Sign(sign::SignArgs),
+    /// Verify the signatures of a manifest
+    Verify(verify::VerifyArgs),
+    /// Manage certificates of the trust stores
+    #[command(subcommand, visible_alias = "certificate")]
+    Cert(cert::CertCommand),
+    /// Manage signing keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Manage the trust policy for images
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Manage the signature cache
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
+}
+
+impl Command {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Sign(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Cert(command) => command.run(context),
+            Self::Key(command) => command.run(context),
+            Self::Policy(command) => command.run(context),
+            Self::Cache(command) => command.run(context),
+        }
+    }
+}
 
 /// Runs the `dockseal` command on the process's own arguments.
 pub fn main() -> ExitCode {
-    ExitCode::from(1)
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // The text goes where clap wants it; if that place is gone nobody listens.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let printer = cli.shared.printer();
+    let context = Context { printer, dirs: Dirs::from_env(), now: context::now() };
+    match cli.command.run(&context) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            printer.error(&failure.message, &failure.details, failure.hint.as_deref());
+            failure.exit.into()
+        }
+    }
+}
+
+/// Reads a file of at most `limit` bytes, or stdin when it is called `-`.
+fn read_input(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    if path.as_os_str() != "-" {
+        return Ok(crate::fsutil::read_bounded(path, limit)?);
+    }
+    crate::fsutil::read_to_limit(io::stdin().lock(), limit)?.ok_or_else(|| {
+        Failure::new(Exit::Malformed, format!("standard input has more than {limit} bytes"))
+    })
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod descriptor;
 pub mod digest;
 pub mod json;
+pub mod local;
 pub mod manifest;
 pub mod media_type;
 pub mod platform;

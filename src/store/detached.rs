@@ -53,7 +53,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let subject = Descriptor::of("x/y", Algorithm::Sha256, b"");
         let [a, b] = ["a.sig", "b.sig"].map(|name| directory.path().join(name));
-        let store = DetachedFiles::new(a.clone(), [b.clone()]);
+        let store = DetachedFiles::new(a.clone(), [b]);
         let envelope = NewSignature { bytes: b"{}".to_vec(), media_type: "application/jose+json" };
         assert_eq!(store.add(&subject, &envelope).unwrap().location, a);
         let listed = store.list(&subject).unwrap();

@@ -1,5 +1,6 @@
 //! Who holds the private key.
 
+pub mod config;
 pub mod keys;
 pub mod local;
 

@@ -1,0 +1,126 @@
+//! `dockseal cache`: the signature cache.
+
+use clap::Subcommand;
+
+use crate::image::digest::Digest;
+use crate::store::cache::{CachedSignature, SignatureCache};
+
+use super::cert::confirmed;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// Subcommands of `dockseal cache`.
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// List cached signatures: digest of the manifest, digest of the signature
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Remove the signatures of manifests, or all
+    Prune(PruneArgs),
+    /// Remove single signatures
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+}
+
+impl CacheCommand {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let cache = SignatureCache::new(&context.dirs.cache()?);
+        match self {
+            Self::List(args) => args.run(context, &cache),
+            Self::Prune(args) => args.run(context, &cache),
+            Self::Remove(args) => args.run(context, &cache),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Only signatures of this manifest
+    #[arg(value_name = "DIGEST")]
+    manifest: Option<Digest>,
+}
+
+impl ListArgs {
+    fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
+        for entry in cache.entries(self.manifest.as_ref())? {
+            context.printer.line(format_args!("{} {}", entry.subject, entry.digest))?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneArgs {
+    /// Manifests whose signatures are removed
+    #[arg(value_name = "DIGEST", required_unless_present = "all", conflicts_with = "all")]
+    manifests: Vec<Digest>,
+    /// Remove all signatures
+    #[arg(long, short)]
+    all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl PruneArgs {
+    fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
+        let mut entries = Vec::new();
+        if self.all {
+            entries = cache.entries(None)?;
+        }
+        for manifest in &self.manifests {
+            entries.extend(cache.entries(Some(manifest))?);
+        }
+        let question = format!("Are you sure you want to remove {} signatures?", entries.len());
+        if !entries.is_empty() && confirmed(context, self.yes, &question)? {
+            remove_all(context, cache, &entries)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RemoveArgs {
+    /// The signed manifest
+    #[arg(value_name = "DIGEST")]
+    manifest: Digest,
+    /// The signatures
+    #[arg(required = true, value_name = "SIGNATURE")]
+    signatures: Vec<Digest>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl RemoveArgs {
+    fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
+        let entries = cache.entries(Some(&self.manifest))?;
+        let mut chosen = Vec::new();
+        for digest in &self.signatures {
+            let entry = entries.iter().find(|entry| entry.digest == *digest).ok_or_else(|| {
+                let message = format!("no signature {digest} of {} is in the cache", self.manifest);
+                Failure::new(Exit::NoSignature, message)
+                    .with_hint(Some(format!("dockseal cache list {}", self.manifest)))
+            })?;
+            chosen.push(entry.clone());
+        }
+        let question = format!("Are you sure you want to remove {} signatures?", chosen.len());
+        if confirmed(context, self.yes, &question)? {
+            remove_all(context, cache, &chosen)?;
+        }
+        Ok(())
+    }
+}
+
+fn remove_all(
+    context: &Context,
+    cache: &SignatureCache,
+    entries: &[CachedSignature],
+) -> Result<(), Failure> {
+    for entry in entries {
+        cache.remove(entry)?;
+        context.printer.line(format_args!("removed {}", entry.digest))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What a command runs in: directories from the environment, the clock, the printer.
+//!
+//! The environment is read here and nowhere else. The directories are notation's
+//! (spec/notation.md §7).
+
+use std::env;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::output::Printer;
+
+/// The surroundings of a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// Where everything is said.
+    pub(crate) printer: Printer,
+    /// The directories.
+    pub(crate) dirs: Dirs,
+    /// The time at which the command runs.
+    pub(crate) now: Timestamp,
+}
+
+/// The time, in whole seconds as signatures have it.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// notation's directories.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dirs {
+    config: Option<PathBuf>,
+    cache: Option<PathBuf>,
+}
+
+/// A directory that is nowhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no {what} directory: neither ${variable} nor ${xdg} nor $HOME is set to an absolute path")]
+pub(crate) struct NoDirectory {
+    what: &'static str,
+    variable: &'static str,
+    xdg: &'static str,
+}
+
+impl Dirs {
+    /// The directories that the environment names. One that is not named is an error when it is
+    /// needed: notation would use `./.notation` and so let whoever owns the current directory
+    /// decide whom to trust (rule N-05).
+    #[must_use]
+    pub(crate) fn from_env() -> Self {
+        let config = own("NOTATION_CONFIG").or_else(|| standard("XDG_CONFIG_HOME", ".config"));
+        let cache = own("NOTATION_CACHE").or_else(|| standard("XDG_CACHE_HOME", ".cache"));
+        Self { config, cache }
+    }
+
+    /// Keys, trust stores and policies.
+    ///
+    /// # Errors
+    /// [`NoDirectory`].
+    pub(crate) fn config(&self) -> Result<PathBuf, NoDirectory> {
+        self.config.clone().ok_or(NoDirectory {
+            what: "configuration",
+            variable: "NOTATION_CONFIG",
+            xdg: "XDG_CONFIG_HOME",
+        })
+    }
+
+    /// Signatures and CRLs.
+    ///
+    /// # Errors
+    /// [`NoDirectory`].
+    pub(crate) fn cache(&self) -> Result<PathBuf, NoDirectory> {
+        self.cache.clone().ok_or(NoDirectory {
+            what: "cache",
+            variable: "NOTATION_CACHE",
+            xdg: "XDG_CACHE_HOME",
+        })
+    }
+}
+
+/// A variable that names the directory itself.
+fn own(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The `notation` directory in a base directory, which must be absolute.
+fn standard(xdg: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let base = match own(xdg) {
+        Some(base) => absolute(base),
+        None => own("HOME").and_then(absolute).map(|home| home.join(below_home)),
+    };
+    base.map(|base| base.join("notation"))
+}

@@ -1,0 +1,219 @@
+//! From an error to what the user sees: exit code, message, details, hint.
+//!
+//! Every error type of the library that a command may return has a `From` here, so that commands
+//! use `?` and codes are assigned in one place.
+
+use std::error::Error;
+use std::io;
+
+use crate::fsutil::FileError;
+use crate::image::local::LocalError;
+use crate::sign::SignError;
+use crate::signature::signer::SignerError;
+use crate::signature::signer::config::ConfigError;
+use crate::signature::signer::keys::KeysError;
+use crate::signature::x509::generate::GenerateError;
+use crate::store::StoreError;
+use crate::trust::files::PolicyFileError;
+use crate::trust::policy::PolicyError;
+use crate::trust::scope::ScopeError;
+use crate::trust::store::{ManageError, TrustStoreError};
+use crate::verify::{CandidateError, FailureClass, VerifyError};
+
+use super::context::NoDirectory;
+use super::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// What went wrong.
+    pub(crate) message: String,
+    /// Further lines.
+    pub(crate) details: Vec<String>,
+    /// A command that helps.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with nothing but a code and a message.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), details: Vec::new(), hint: None }
+    }
+
+    /// Wrong arguments.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// The failure that is an error with all its causes.
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors show their cause themselves.
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self::new(exit, message)
+    }
+
+    /// The same failure, its message behind another one.
+    #[must_use]
+    pub(crate) fn prefixed(mut self, message: &str) -> Self {
+        self.message = format!("{message}: {}", self.message);
+        self
+    }
+
+    /// The same failure with a hint.
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The same failure with another line of details.
+    #[must_use]
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<NoDirectory> for Failure {
+    fn from(error: NoDirectory) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        let hint = match &error {
+            LocalError::Contradiction { .. } => Some("--force-media-type signs it all the same"),
+            LocalError::Json(_) => Some("--media-type TYPE, if it is no manifest"),
+            LocalError::Ambiguous => None,
+        };
+        Self::of(Exit::Malformed, &error).with_hint(hint.map(str::to_owned))
+    }
+}
+
+impl From<ScopeError> for Failure {
+    fn from(error: ScopeError) -> Self {
+        Self::of(Exit::Usage, &error)
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Self::of(Exit::NotTrusted, &error)
+    }
+}
+
+impl From<PolicyFileError> for Failure {
+    fn from(error: PolicyFileError) -> Self {
+        Self::of(Exit::NotTrusted, &error).with_hint(error.hint())
+    }
+}
+
+impl From<TrustStoreError> for Failure {
+    fn from(error: TrustStoreError) -> Self {
+        Self::of(Exit::NotTrusted, &error).with_hint(error.hint())
+    }
+}
+
+impl From<ManageError> for Failure {
+    fn from(error: ManageError) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        Self::of(Exit::Unavailable, &error).with_hint(error.hint())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Self {
+        Self::of(Exit::Unavailable, &error)
+    }
+}
+
+impl From<GenerateError> for Failure {
+    fn from(error: GenerateError) -> Self {
+        Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        let exit = match &error {
+            SignError::Expiry { .. } | SignError::Payload(_) => Exit::Usage,
+            SignError::Envelope(_) | SignError::Store(_) => Exit::Unavailable,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        let mut failure = Self::new(exit_of(error.class()), error.to_string());
+        failure.hint = error.hint();
+        let VerifyError::NoneTrusted { best, others, limit, .. } = &error else {
+            return failure;
+        };
+        if let CandidateError::ContentMismatch { signed, found } = &best.error {
+            failure.message =
+                format!("content does not match the signature {}", best.location.display());
+            failure.details.push(format!("signed: {signed}"));
+            failure.details.push(format!("found:  {found}"));
+        }
+        for other in others {
+            failure.details.push(format!("{}: {}", other.location.display(), other.error));
+        }
+        failure.details.extend(limit.map(|limit| limit.to_string()));
+        failure
+    }
+}
+
+fn exit_of(class: FailureClass) -> Exit {
+    match class {
+        FailureClass::NoSignature => Exit::NoSignature,
+        FailureClass::Invalid => Exit::InvalidSignature,
+        FailureClass::NotTrusted => Exit::NotTrusted,
+        FailureClass::ContentMismatch => Exit::ContentMismatch,
+        FailureClass::Expired => Exit::Expired,
+        FailureClass::Revoked => Exit::Revoked,
+        FailureClass::Malformed => Exit::Malformed,
+        FailureClass::Unavailable => Exit::Unavailable,
+    }
+}

@@ -1,0 +1,181 @@
+//! The Printer: data on stdout, exactly and alone; talk on stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How much talk there is.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Verbosity {
+    /// Results in their shortest form, errors and warnings.
+    Quiet,
+    /// What one wants to know.
+    #[default]
+    Normal,
+    /// How it came about, too.
+    Verbose,
+}
+
+/// The form of reports.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// Writes everything that a command says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    verbosity: Verbosity,
+    format: Format,
+}
+
+impl Printer {
+    /// A printer.
+    #[must_use]
+    pub(crate) fn new(verbosity: Verbosity, format: Format) -> Self {
+        Self { verbosity, format }
+    }
+
+    /// How much talk there is.
+    #[must_use]
+    pub(crate) fn verbosity(self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// The form of reports.
+    #[must_use]
+    pub(crate) fn format(self) -> Format {
+        self.format
+    }
+
+    /// Writes bytes to stdout, exactly.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn data(self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
+    /// Writes a line of the result to stdout.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn line(self, line: impl Display) -> io::Result<()> {
+        self.data(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes a JSON document to stdout.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn json(self, document: &serde_json::Value) -> io::Result<()> {
+        self.line(format_args!("{document:#}"))
+    }
+
+    /// Says something on stderr, unless told to be quiet.
+    pub(crate) fn note(self, text: impl Display) {
+        if self.verbosity > Verbosity::Quiet {
+            say(format_args!("{text}"));
+        }
+    }
+
+    /// Says on stderr how something came about, if that is wanted.
+    pub(crate) fn detail(self, text: impl Display) {
+        if self.verbosity == Verbosity::Verbose {
+            say(format_args!("{text}"));
+        }
+    }
+
+    /// Warns on stderr. Warnings are about safety; quiet does not silence them.
+    pub(crate) fn warning(self, text: impl Display) {
+        say(format_args!("warning: {text}"));
+    }
+
+    /// Reports an error and how to go on, on stderr.
+    pub(crate) fn error(self, text: impl Display, details: &[String], hint: Option<&str>) {
+        say(format_args!("error: {text}"));
+        for detail in details {
+            say(format_args!("  {detail}"));
+        }
+        if let Some(hint) = hint {
+            say(format_args!("hint: {hint}"));
+        }
+    }
+
+    /// Asks a question that is answered by y or yes. Without a terminal, or with an empty answer,
+    /// the answer is no.
+    ///
+    /// # Errors
+    /// When stdin can't be read.
+    pub(crate) fn confirm(self, question: impl Display) -> io::Result<Answer> {
+        if !io::stdin().is_terminal() {
+            return Ok(Answer::NotAsked);
+        }
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question} [y/N] ")?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Answer::Yes,
+            _ => Answer::No,
+        })
+    }
+}
+
+/// The answer to a question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Answer {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// There is nobody to ask.
+    NotAsked,
+}
+
+/// Stderr that can't be written leaves nobody to tell.
+fn say(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A table as Go's tabwriter sets it: columns padded to the widest cell and three spaces, the last
+/// one too.
+#[must_use]
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    const PADDING: usize = 3;
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|it| width(it).unwrap_or(0) + PADDING).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (cell, width) in row.iter().zip(&widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width - cell.chars().count()));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_set_as_go_does() {
+        let row = |cells: &[&str]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            table(&[row(&["STORE TYPE", "STORE NAME"]), row(&["ca", "wabbit-networks"])]),
+            "STORE TYPE   STORE NAME        \nca           wabbit-networks   \n"
+        );
+        assert_eq!(table(&[]), "");
+    }
+}

@@ -1,0 +1,155 @@
+//! `dockseal policy`: the trust policy for images.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::trust::files::{LegacyFile, LegacyOutcome, PolicyFiles};
+use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
+
+use super::cert::confirmed;
+use super::context::Context;
+use super::failure::Failure;
+use super::read_input;
+
+/// Subcommands of `dockseal policy`.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Show the trust policy
+    Show,
+    /// Import a trust policy from a JSON file
+    Import(ImportArgs),
+    /// Write a trust policy with one strict statement
+    Init(InitArgs),
+}
+
+impl PolicyCommand {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Show => show(context),
+            Self::Import(args) => args.run(context),
+            Self::Init(args) => args.run(context),
+        }
+    }
+}
+
+fn files(context: &Context) -> Result<PolicyFiles, Failure> {
+    Ok(PolicyFiles::new(&context.dirs.config()?))
+}
+
+/// Shows the document as it stands, even an invalid one, and says what is wrong with it.
+fn show(context: &Context) -> Result<(), Failure> {
+    let files = files(context)?;
+    let document = files.read(PolicyKind::Oci)?;
+    context.printer.note(document.path.display());
+    context.printer.data(&document.bytes)?;
+    let loaded = files.load_oci()?;
+    for warning in loaded.warnings {
+        context.printer.warning(warning);
+    }
+    Ok(())
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// The policy: a JSON file, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// How a policy is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct WriteArgs {
+    /// Replace an existing policy without asking
+    #[arg(long)]
+    force: bool,
+    /// Write trustpolicy.json too, for notation 1.x, instead of removing it
+    #[arg(long)]
+    also_legacy: bool,
+}
+
+impl ImportArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
+        if self.write.write(context, &bytes)? {
+            context.printer.line("Successfully imported OCI trust policy file.")?;
+        }
+        Ok(())
+    }
+}
+
+impl WriteArgs {
+    /// Writes the policy unless somebody objects; says whether it did.
+    fn write(&self, context: &Context, bytes: &[u8]) -> Result<bool, Failure> {
+        let files = files(context)?;
+        // What is no policy is refused before anybody is asked about it.
+        crate::trust::policy::OciPolicy::parse(bytes)?;
+        if files.exists(PolicyKind::Oci) {
+            let question = "The OCI trust policy file already exists, do you want to overwrite it?";
+            let hint = |failure: Failure| {
+                failure.with_hint(Some("the same command with --force".to_owned()))
+            };
+            if !confirmed(context, self.force, question).map_err(hint)? {
+                return Ok(false);
+            }
+        }
+        let legacy = if self.also_legacy { LegacyFile::Write } else { LegacyFile::Remove };
+        let imported = files.import(PolicyKind::Oci, bytes, legacy)?;
+        match imported.legacy {
+            LegacyOutcome::Removed => context.printer.note(
+                "trustpolicy.json is removed, notation 1.x has no policy now (--also-legacy keeps \
+                 one)",
+            ),
+            LegacyOutcome::Stays { path, source } => context.printer.warning(format_args!(
+                "{} could not be removed ({source}); notation 1.x would use it",
+                path.display()
+            )),
+            LegacyOutcome::Absent | LegacyOutcome::Written => {}
+        }
+        context.printer.note(format_args!("wrote {}", imported.path.display()));
+        Ok(true)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InitArgs {
+    /// Name of the statement
+    #[arg(long, short, value_name = "NAME")]
+    name: String,
+    /// Trust store, such as ca:NAME; repeatable
+    #[arg(long, required = true, value_name = "TYPE:NAME")]
+    trust_store: Vec<String>,
+    /// Whose signatures are trusted; repeatable
+    #[arg(long, value_name = "IDENTITY", default_value = "*")]
+    trusted_identity: Vec<String>,
+    /// Repositories the statement is for; repeatable
+    #[arg(long, value_name = "REPOSITORY", default_value = "*")]
+    scope: Vec<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+impl InitArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let document = json!({
+            "version": "1.0",
+            "trustPolicies": [{
+                "name": self.name,
+                "registryScopes": self.scope,
+                "signatureVerification": {"level": "strict"},
+                "trustStores": self.trust_store,
+                "trustedIdentities": self.trusted_identity,
+            }],
+        });
+        if self.write.write(context, format!("{document:#}\n").as_bytes())? {
+            context.printer.line(format_args!(
+                "Successfully initialized OCI trust policy with statement {:?}.",
+                self.name
+            ))?;
+        }
+        Ok(())
+    }
+}

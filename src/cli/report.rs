@@ -1,0 +1,95 @@
+//! The JSON document of `--format json`: verdict, subject, policy, checks.
+
+use serde_json::{Value, json};
+
+use crate::verify::{Check, Rejected, TrustedSignature, VerifyError};
+
+use super::subject::Subject;
+
+/// Version of the reports; it changes when a member changes its meaning.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// The policy that a verification went by.
+pub(super) struct PolicyInfo<'a> {
+    pub(super) path: &'a std::path::Path,
+    pub(super) statement: &'a str,
+    pub(super) level: &'a str,
+}
+
+impl PolicyInfo<'_> {
+    fn json(&self) -> Value {
+        json!({"path": self.path, "statement": self.statement, "level": self.level})
+    }
+}
+
+/// Nothing was verified, because the policy wants it so.
+pub(super) fn skipped(subject: &Subject, policy: &PolicyInfo<'_>) -> Value {
+    json!({
+        "schemaVersion": SCHEMA_VERSION,
+        "verdict": "skipped",
+        "subject": subject.descriptor,
+        "policy": policy.json(),
+        "checks": [],
+    })
+}
+
+/// A signature is trusted.
+pub(super) fn trusted(trusted: &TrustedSignature, policy: &PolicyInfo<'_>) -> Value {
+    let content = trusted.content();
+    json!({
+        "schemaVersion": SCHEMA_VERSION,
+        "verdict": "trusted",
+        "subject": trusted.subject(),
+        "policy": policy.json(),
+        "checks": checks(trusted.checks()),
+        "signature": {
+            "location": trusted.location(),
+            "digest": trusted.digest(),
+            "signer": content.chain().leaf().subject().to_string(),
+            "signingScheme": content.scheme().name(),
+            "signingTime": content.signing_time().to_string(),
+            "expiry": content.expiry().map(|expiry| expiry.to_string()),
+            "userMetadata": content.payload().annotations(),
+        },
+        "rejected": rejected(trusted.rejected()),
+    })
+}
+
+/// No signature is trusted.
+pub(super) fn denied(subject: &Subject, policy: &PolicyInfo<'_>, error: &VerifyError) -> Value {
+    let (best, others) = match error {
+        VerifyError::NoneTrusted { best, others, .. } => (Some(best), others.as_slice()),
+        _ => (None, &[][..]),
+    };
+    json!({
+        "schemaVersion": SCHEMA_VERSION,
+        "verdict": "denied",
+        "reason": error.to_string(),
+        "subject": subject.descriptor,
+        "policy": policy.json(),
+        "checks": best.map_or_else(|| json!([]), |best| checks(&best.checks)),
+        "signature": best.map(|best| json!({"location": best.location})),
+        "rejected": rejected(others),
+    })
+}
+
+fn checks(checks: &[Check]) -> Value {
+    checks
+        .iter()
+        .map(|check| {
+            json!({
+                "id": check.id.as_str(),
+                "action": check.action.as_str(),
+                "status": check.status.as_str(),
+                "evidence": check.evidence,
+            })
+        })
+        .collect()
+}
+
+fn rejected(rejected: &[Rejected]) -> Value {
+    rejected
+        .iter()
+        .map(|each| json!({"location": each.location, "reason": each.error.to_string()}))
+        .collect()
+}

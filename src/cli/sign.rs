@@ -1,0 +1,207 @@
+//! `dockseal sign`
+
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::sign::{self, SignOptions};
+use crate::signature::envelope::EnvelopeFormat;
+use crate::signature::signer::config::NotationConfig;
+use crate::signature::signer::keys::{KeySource, SigningKeys};
+use crate::signature::signer::local::LocalSigner;
+use crate::store::cache::SignatureCache;
+use crate::store::detached::DetachedFiles;
+use crate::store::{Added, NewSignature, SignatureStore};
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Format, Verbosity};
+use super::report::SCHEMA_VERSION;
+use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
+use super::{duration, read_input};
+
+/// Largest key or certificate file.
+const MAX_KEY_BYTES: u64 = 1 << 20;
+
+/// Arguments of `dockseal sign`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Write the signature to FILE, or - for standard output [default: the signature cache]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Format of the signature envelope [default: the configuration's, else jws]
+    #[arg(long, value_name = "FORMAT", value_parser = ["jws", "cose"])]
+    signature_format: Option<String>,
+    /// Metadata to be signed too; repeatable
+    #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
+    user_metadata: Vec<(String, String)>,
+    /// How long the signature is valid, such as 720h [default: forever]
+    #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
+    expiry: Option<SignedDuration>,
+}
+
+/// Which key signs.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyArgs {
+    /// Name of the signing key [default: the default key]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "key_file")]
+    key: Option<String>,
+    /// Private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
+    /// Certificate chain of the private key, PEM, leaf first
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Reads the key.
+    pub(super) fn signer(&self, context: &Context) -> Result<LocalSigner, Failure> {
+        if let (Some(key), Some(certificates)) = (&self.key_file, &self.cert_file) {
+            return read_pair(key, certificates);
+        }
+        let keys = SigningKeys::load(&context.dirs.config()?)?;
+        let key = keys.find(self.key.as_deref())?;
+        match &key.source {
+            Some(KeySource::Local { key_path, cert_path }) => read_pair(key_path, cert_path),
+            Some(KeySource::Plugin { plugin, .. }) => Err(Failure::new(
+                Exit::Unavailable,
+                format!("key {} is with the plugin {plugin}, which can't be asked yet", key.name),
+            )),
+            None => Err(Failure::new(
+                Exit::Unavailable,
+                format!("key {} says neither files nor a plugin", key.name),
+            )),
+        }
+    }
+}
+
+/// Reads a private key and its chain.
+pub(super) fn read_pair(key: &Path, certificates: &Path) -> Result<LocalSigner, Failure> {
+    let signer = LocalSigner::from_pem(
+        &read_input(key, MAX_KEY_BYTES)?,
+        &read_input(certificates, MAX_KEY_BYTES)?,
+    );
+    signer.map_err(|error| {
+        Failure::of(Exit::Unavailable, &error)
+            .with_detail(format!("key: {}", key.display()))
+            .with_detail(format!("certificates: {}", certificates.display()))
+    })
+}
+
+impl SignArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let format = self.format(context)?;
+        let subject = self.subject.resolve(context)?;
+        self.refuse_overwriting(&subject)?;
+        let signer = self.key.signer(context)?;
+        let options = SignOptions {
+            format,
+            expires_in: self.expiry.filter(|expiry| !expiry.is_zero()),
+            user_metadata: self.user_metadata.iter().cloned().collect(),
+            ..SignOptions::at(context.now)
+        };
+        let envelope = sign::sign(&subject.descriptor, &options, &signer)?;
+        if subject.content == ContentSeen::No {
+            context.printer.note("signed the descriptor only, content was not checked");
+        }
+        let Some(output) = &self.output else {
+            let cache = SignatureCache::new(&context.dirs.cache()?);
+            let added = cache.add(&subject.descriptor, &envelope)?;
+            return report(context, &subject, &envelope, Some(&added));
+        };
+        if output.as_os_str() == "-" {
+            context.printer.note(format_args!("Successfully signed {}", subject.reference()));
+            return Ok(context.printer.data(&envelope.bytes)?);
+        }
+        self.warn_about_name(context, output, format);
+        let added = DetachedFiles::new(output.clone(), []).add(&subject.descriptor, &envelope)?;
+        report(context, &subject, &envelope, Some(&added))
+    }
+
+    /// The option, else what the configuration says, else JWS.
+    fn format(&self, context: &Context) -> Result<EnvelopeFormat, Failure> {
+        match self.signature_format.as_deref() {
+            Some("cose") => Ok(EnvelopeFormat::Cose),
+            Some(_) => Ok(EnvelopeFormat::Jws),
+            // A key given by its files needs no configuration directory.
+            None => match context.dirs.config() {
+                Ok(config) => Ok(NotationConfig::load(&config)?
+                    .signature_format()
+                    .unwrap_or(EnvelopeFormat::Jws)),
+                Err(_) => Ok(EnvelopeFormat::Jws),
+            },
+        }
+    }
+
+    /// The input is never overwritten.
+    fn refuse_overwriting(&self, subject: &Subject) -> Result<(), Failure> {
+        let (Some(output), Some(input)) = (&self.output, &subject.path) else { return Ok(()) };
+        let is_same = match (output.canonicalize(), input.canonicalize()) {
+            (Ok(output), Ok(input)) => output == input,
+            // What does not exist is not the input.
+            _ => false,
+        };
+        match is_same {
+            true => Err(Failure::usage(format!(
+                "the signature would overwrite {}, which is to be signed",
+                input.display()
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// notation's `blob verify` finds the format in the name only.
+    fn warn_about_name(&self, context: &Context, output: &Path, format: EnvelopeFormat) {
+        let name = output.file_name().map(|name| name.to_string_lossy().into_owned());
+        match name.as_deref().and_then(EnvelopeFormat::from_file_name) {
+            Some(named) if named != format => context.printer.warning(format_args!(
+                "{} is named like a {named} signature and holds a {format} signature",
+                output.display()
+            )),
+            Some(_) => {}
+            None => context.printer.detail(format_args!(
+                "notation's blob commands want a name that ends with .{format}.sig"
+            )),
+        }
+    }
+}
+
+fn report(
+    context: &Context,
+    subject: &Subject,
+    envelope: &NewSignature,
+    added: Option<&Added>,
+) -> Result<(), Failure> {
+    let printer = context.printer;
+    if printer.format() == Format::Json {
+        let signature = added.map(|added| {
+            json!({
+                "location": added.location,
+                "digest": added.digest,
+                "mediaType": envelope.media_type,
+                "size": envelope.bytes.len(),
+            })
+        });
+        return Ok(printer.json(&json!({
+            "schemaVersion": SCHEMA_VERSION,
+            "verdict": "signed",
+            "subject": subject.descriptor,
+            "signature": signature,
+        }))?);
+    }
+    if printer.verbosity() == Verbosity::Quiet {
+        return Ok(printer.line(&subject.descriptor.digest)?);
+    }
+    printer.line(format_args!("Successfully signed {}", subject.reference()))?;
+    if let Some(added) = added {
+        printer.note(format_args!("Signature written to {}", added.location.display()));
+    }
+    Ok(())
+}

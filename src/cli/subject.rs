@@ -1,0 +1,168 @@
+//! What is signed or verified: a manifest file, standard input, or a descriptor.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::{Algorithm, Digest};
+use crate::image::json::{self, Rules};
+use crate::image::local::{Agreement, LocalDocument, MediaTypeSource};
+use crate::image::manifest::MAX_BYTES;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::read_input;
+
+/// The subject of `sign` and `verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SubjectArgs {
+    /// The manifest: a file, or - for standard input
+    #[arg(value_name = "SOURCE", required_unless_present = "descriptor")]
+    source: Option<PathBuf>,
+    /// SOURCE is a file with the manifest itself
+    #[arg(long, short)]
+    local: bool,
+    /// Descriptor instead of content: JSON, or @FILE with JSON
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["source", "local"])]
+    descriptor: Option<String>,
+    /// Media type of the manifest [default: what it says itself]
+    #[arg(long, value_name = "TYPE", conflicts_with = "descriptor")]
+    media_type: Option<String>,
+    /// Use --media-type even if the manifest says another one
+    #[arg(long, requires = "media_type")]
+    force_media_type: bool,
+    /// Digest algorithm of the descriptor
+    #[arg(long, value_name = "ALG", default_value = "sha256", conflicts_with = "descriptor")]
+    digest_algorithm: Algorithm,
+}
+
+/// A subject that is known.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// Media type, digest and size.
+    pub(super) descriptor: Descriptor,
+    /// What it is called in messages; with the digest it is notation's `path@digest`.
+    pub(super) name: Option<String>,
+    /// Whether content was hashed.
+    pub(super) content: ContentSeen,
+    /// The file it was read from.
+    pub(super) path: Option<PathBuf>,
+}
+
+/// Whether the descriptor was computed from content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ContentSeen {
+    /// It was.
+    Yes,
+    /// It was given; nobody has seen the content.
+    No,
+}
+
+impl Subject {
+    /// `name@digest`.
+    pub(super) fn reference(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name}@{}", self.descriptor.digest),
+            None => self.descriptor.digest.to_string(),
+        }
+    }
+}
+
+impl SubjectArgs {
+    /// Finds the subject.
+    pub(super) fn resolve(&self, context: &Context) -> Result<Subject, Failure> {
+        if let Some(text) = &self.descriptor {
+            return given(text, context);
+        }
+        let Some(source) = &self.source else {
+            return Err(Failure::usage("a manifest is needed: --local FILE"));
+        };
+        if !self.local {
+            return Err(Failure::usage(format!(
+                "{} is taken for an image; a file with a manifest needs --local",
+                source.display()
+            ))
+            .with_hint(Some(format!("--local {}", source.display()))));
+        }
+        self.local(source, context)
+    }
+
+    fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {
+        let bytes = read_input(source, MAX_BYTES as u64)?;
+        let agreement = if self.force_media_type { Agreement::Waived } else { Agreement::Required };
+        let named = self.media_type.as_deref();
+        let document = LocalDocument::describe(&bytes, self.digest_algorithm, named, agreement)?;
+        if document.source == MediaTypeSource::Default {
+            context.printer.warning(format_args!(
+                "nothing says what {} is, it is taken for {}; --media-type says it",
+                source.display(),
+                document.descriptor.media_type
+            ));
+        }
+        let is_stdin = source.as_os_str() == "-";
+        Ok(Subject {
+            descriptor: document.descriptor,
+            name: (!is_stdin).then(|| source.display().to_string()),
+            content: ContentSeen::Yes,
+            path: (!is_stdin).then(|| source.to_owned()),
+        })
+    }
+}
+
+/// A descriptor on the command line. All three members are mandatory (rule N-07): signing a bare
+/// digest would mean guessing the others.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDescriptor {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+}
+
+const RULES: Rules = Rules {
+    max_bytes: MAX_BYTES,
+    max_depth: 32,
+    known: &["mediaType", "digest", "size"],
+    free_maps: &["annotations"],
+};
+
+fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
+    let bytes = match text.strip_prefix('@') {
+        Some(path) => read_input(Path::new(path), MAX_BYTES as u64)?,
+        None => text.as_bytes().to_vec(),
+    };
+    let malformed = |error: json::ReadError| {
+        Failure::new(Exit::Malformed, format!("not a descriptor: {error}")).with_hint(Some(
+            r#"--descriptor '{"mediaType":"...","digest":"sha256:...","size":123}'"#.to_owned(),
+        ))
+    };
+    let wire: WireDescriptor = json::read(&bytes, &RULES).map_err(malformed)?;
+    let members: serde_json::Map<String, serde_json::Value> =
+        json::read(&bytes, &RULES).map_err(malformed)?;
+    let extra: Vec<_> =
+        members.keys().filter(|name| !RULES.known.contains(&name.as_str())).cloned().collect();
+    if !extra.is_empty() {
+        context.printer.warning(format_args!(
+            "only mediaType, digest and size of a descriptor are signed, not: {}",
+            extra.join(", ")
+        ));
+    }
+    Ok(Subject {
+        descriptor: Descriptor::new(wire.media_type, wire.digest, wire.size),
+        name: None,
+        content: ContentSeen::No,
+        path: None,
+    })
+}
+
+/// Parses `key=value`, split at the first `=`, neither side empty.
+pub(super) fn user_metadata(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("key-value pair requires \"=\" as separator".to_owned()),
+    }
+}

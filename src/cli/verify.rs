@@ -1,0 +1,192 @@
+//! `dockseal verify`
+
+use std::path::PathBuf;
+
+use crate::store::cache::SignatureCache;
+use crate::store::detached::DetachedFiles;
+use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
+use crate::trust::files::PolicyFiles;
+use crate::trust::level::LevelName;
+use crate::trust::policy::{OciPolicy, PolicyError, Statement};
+use crate::trust::scope::Repository;
+use crate::trust::store::TrustStores;
+use crate::verify::{TrustedSignature, Verdict, Verifier, VerifyOptions};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::{Format, Printer, Verbosity, table};
+use super::report::{self, PolicyInfo};
+use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
+
+/// Arguments of `dockseal verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// File with a signature; repeatable, one trusted signature is enough [default: the signature
+    /// cache]
+    #[arg(long, short, visible_short_alias = 'f', value_name = "FILE")]
+    signature: Vec<PathBuf>,
+    /// Registry scope that selects the policy statement [default: the statement with scope *]
+    #[arg(long, value_name = "REPOSITORY", conflicts_with = "policy_name")]
+    scope: Option<String>,
+    /// Name of the policy statement to verify by
+    #[arg(long, value_name = "NAME")]
+    policy_name: Option<String>,
+    /// Metadata that must be signed; repeatable
+    #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
+    user_metadata: Vec<(String, String)>,
+    /// How many signatures are evaluated at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
+    max_signatures: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number greater than 0 is needed".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+impl VerifyArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let config = context.dirs.config()?;
+        let loaded = PolicyFiles::new(&config).load_oci()?;
+        for warning in &loaded.warnings {
+            context.printer.warning(warning);
+        }
+        let statement = self.statement(&loaded.policy)?;
+        let policy = PolicyInfo {
+            path: &loaded.path,
+            statement: statement.name(),
+            level: statement.level().name().as_str(),
+        };
+        context.printer.note(format_args!(
+            "policy: statement {:?} ({}) of {}",
+            policy.statement,
+            policy.level,
+            policy.path.display()
+        ));
+        let subject = self.subject.resolve(context)?;
+        let stores = TrustStores::new(&config);
+        let options = VerifyOptions {
+            max_signatures: self.max_signatures,
+            user_metadata: self.user_metadata.iter().cloned().collect(),
+            ..VerifyOptions::at(context.now)
+        };
+        let verifier = Verifier::new(statement, &stores, options);
+        match verifier.verify(&subject.descriptor, &*self.store(context)?) {
+            Ok(Verdict::Trusted(trusted)) => {
+                warn_about(&trusted, statement, context.printer);
+                print_trusted(context.printer, &subject, &trusted, &policy)
+            }
+            Ok(Verdict::Skipped) => print_skipped(context.printer, &subject, &policy),
+            Err(error) => {
+                if context.printer.format() == Format::Json {
+                    context.printer.json(&report::denied(&subject, &policy, &error))?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn statement<'p>(&self, policy: &'p OciPolicy) -> Result<&'p Statement, Failure> {
+        if let Some(name) = &self.policy_name {
+            return Ok(policy.named(name)?);
+        }
+        let scope = self.scope.as_deref().map(Repository::parse).transpose()?;
+        policy.select(scope.as_ref()).map_err(|error| {
+            let hint = matches!(error, PolicyError::NoStatement { .. })
+                .then(|| "dockseal verify --scope REPOSITORY, or --policy-name NAME".to_owned());
+            Failure::from(error).with_hint(hint)
+        })
+    }
+
+    fn store(&self, context: &Context) -> Result<Box<dyn SignatureStore>, Failure> {
+        Ok(match self.signature.split_first() {
+            Some((first, others)) => {
+                Box::new(DetachedFiles::new(first.clone(), others.iter().cloned()))
+            }
+            None => Box::new(SignatureCache::new(&context.dirs.cache()?)),
+        })
+    }
+}
+
+/// Says what the policy let pass (security.md S13).
+fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printer) {
+    for check in trusted.checks().iter().filter(|check| check.is_logged_failure()) {
+        printer.warning(format_args!(
+            "{} was set to \"log\" and failed with error: {}",
+            check.id, check.evidence
+        ));
+    }
+    if trusted.level() != LevelName::Strict {
+        let names: Vec<_> = statement.level().unenforced().map(|kind| kind.as_str()).collect();
+        if !names.is_empty() {
+            printer.warning(format_args!(
+                "trust policy statement {:?} has level {} and does not enforce {}",
+                statement.name(),
+                trusted.level(),
+                names.join(", ")
+            ));
+        }
+    }
+    for warning in trusted.content().chain().warnings() {
+        printer.warning(warning);
+    }
+    for rejected in trusted.rejected() {
+        printer.detail(format_args!("{}: {}", rejected.location.display(), rejected.error));
+    }
+}
+
+fn print_trusted(
+    printer: Printer,
+    subject: &Subject,
+    trusted: &TrustedSignature,
+    policy: &PolicyInfo<'_>,
+) -> Result<(), Failure> {
+    if printer.format() == Format::Json {
+        return Ok(printer.json(&report::trusted(trusted, policy))?);
+    }
+    if printer.verbosity() == Verbosity::Quiet {
+        return Ok(printer.line(&trusted.subject().digest)?);
+    }
+    for check in trusted.checks() {
+        let status = check.status.as_str();
+        printer.detail(format_args!("{}: {status}: {}", check.id, check.evidence));
+    }
+    let what = subject.reference();
+    printer.line(format_args!("Successfully verified signature for {what}"))?;
+    if subject.content == ContentSeen::No {
+        printer.note("the descriptor was verified only, content was not hashed");
+    }
+    let metadata = trusted.content().payload().annotations();
+    if !metadata.is_empty() {
+        let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
+        let pairs = metadata.iter().map(|(key, value)| vec![key.clone(), value.clone()]);
+        let rows: Vec<_> = std::iter::once(header).chain(pairs).collect();
+        printer.line(format_args!(
+            "\nThe artifact was signed with the following user metadata.\n\n{}",
+            table(&rows).trim_end_matches('\n')
+        ))?;
+    }
+    Ok(())
+}
+
+fn print_skipped(
+    printer: Printer,
+    subject: &Subject,
+    policy: &PolicyInfo<'_>,
+) -> Result<(), Failure> {
+    printer.warning(format_args!(
+        "trust policy statement {:?} has level skip: nothing was verified",
+        policy.statement
+    ));
+    if printer.format() == Format::Json {
+        return Ok(printer.json(&report::skipped(subject, policy))?);
+    }
+    Ok(printer.line(format_args!(
+        "Trust policy is configured to skip signature verification for {}",
+        subject.reference()
+    ))?)
+}
