@@ -5,7 +5,7 @@
 //! hash and curve, so no input can talk the verifier into another algorithm.
 
 use aws_lc_rs::{
-    digest, rand,
+    digest, hmac, rand,
     rsa::KeySize,
     signature::{
         self as lc, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaKeyPair,
@@ -147,6 +147,27 @@ pub(crate) fn sha1_identifier(bytes: &[u8]) -> [u8; 20] {
     let mut out = [0; 20];
     out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
     out
+}
+
+/// Verifies `tag` as the HMAC of `message`; `None` for the hash means SHA-1, which is all that old
+/// key stores have.
+///
+/// # Errors
+/// [`CryptoError::BadSignature`] when it is another one.
+pub(crate) fn verify_hmac(
+    algorithm: Option<HashAlgorithm>,
+    key: &[u8],
+    message: &[u8],
+    tag: &[u8],
+) -> Result<(), CryptoError> {
+    let algorithm = match algorithm {
+        None => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Some(HashAlgorithm::Sha256) => hmac::HMAC_SHA256,
+        Some(HashAlgorithm::Sha384) => hmac::HMAC_SHA384,
+        Some(HashAlgorithm::Sha512) => hmac::HMAC_SHA512,
+    };
+    let key = hmac::Key::new(algorithm, key);
+    hmac::verify(&key, message, tag).map_err(|_| CryptoError::BadSignature)
 }
 
 /// `N` random bytes from the operating system's generator.

@@ -17,6 +17,7 @@
 //! time it is and compares chains with trust stores.
 
 pub mod algorithm;
+pub(crate) mod ber;
 pub mod crypto;
 pub mod envelope;
 pub(crate) mod oid;

@@ -1,6 +1,8 @@
-//! Key and certificate files (spec §4.3): what Go's `tls.LoadX509KeyPair` takes.
+//! Key and certificate files: what Go's `tls.LoadX509KeyPair` takes (spec §4.3), and the encrypted
+//! forms people keep keys in offline.
 
-use super::{RawSignature, Signer, SignerError};
+use super::encrypted::{self, EncryptedKeyError};
+use super::{RawSignature, Signer, SignerError, pkcs12};
 use crate::signature::algorithm::KeySpec;
 use crate::signature::crypto::PrivateKey;
 use crate::signature::x509::{Certificate, certificates_from_pem};
@@ -21,7 +23,43 @@ impl LocalSigner {
     /// When one of them can't be read, or the key is not the first certificate's.
     pub fn from_pem(key: &[u8], certificates: &[u8]) -> Result<Self, SignerError> {
         let certificate_chain = certificates_from_pem(certificates)?;
-        Self::new(private_key_from_pem(key)?, certificate_chain)
+        Self::new(private_key_from_pem(key, None)?, certificate_chain)
+    }
+
+    /// As [`Self::from_pem`], for a key that may be encrypted (`ENCRYPTED PRIVATE KEY`, PBES2).
+    ///
+    /// # Errors
+    /// As there; further when the passphrase is wrong, or the key derivation costs too much.
+    pub fn from_encrypted_pem(
+        key: &[u8],
+        passphrase: &[u8],
+        certificates: &[u8],
+    ) -> Result<Self, SignerError> {
+        let certificate_chain = certificates_from_pem(certificates)?;
+        Self::new(private_key_from_pem(key, Some(passphrase))?, certificate_chain)
+    }
+
+    /// Reads key and chain from a PKCS#12 store (`.p12`, `.pfx`) with one private key.
+    ///
+    /// Stores keep their certificates in any order, so the chain is put together here: from the
+    /// certificate of the key over the issuers' names to the root.
+    ///
+    /// # Errors
+    /// When the store can't be opened, or holds no certificate of its key.
+    pub fn from_pkcs12(bytes: &[u8], passphrase: &str) -> Result<Self, SignerError> {
+        let store = pkcs12::open(bytes, passphrase)?;
+        let key = PrivateKey::from_pkcs8(&store.key)?;
+        let certificates = store
+            .certificates
+            .iter()
+            .map(|der| Certificate::from_der(der))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(SignerError::KeyStoreCertificate)?;
+        let leaf = certificates
+            .iter()
+            .find(|certificate| certificate.public_key().raw() == key.public_key())
+            .ok_or(SignerError::NoCertificateForKey)?;
+        Self::new(key, chain_from(leaf, &certificates))
     }
 
     fn new(key: PrivateKey, certificate_chain: Vec<Certificate>) -> Result<Self, SignerError> {
@@ -55,18 +93,38 @@ impl Signer for LocalSigner {
     }
 }
 
+/// Follows the issuers' names from `leaf` among `certificates`, each used once.
+fn chain_from(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificate> {
+    let mut chain = vec![leaf.clone()];
+    while let Some(last) = chain.last().filter(|last| !last.is_self_issued()) {
+        let next = certificates.iter().find(|candidate| {
+            candidate.subject().der() == last.issuer().der() && !chain.contains(candidate)
+        });
+        let Some(next) = next else { break };
+        chain.push(next.clone());
+    }
+    chain
+}
+
 /// The first private key of a PEM text.
-fn private_key_from_pem(text: &[u8]) -> Result<PrivateKey, SignerError> {
+fn private_key_from_pem(text: &[u8], passphrase: Option<&[u8]>) -> Result<PrivateKey, SignerError> {
     for block in pem::parse_many(text).map_err(SignerError::KeyPem)? {
         let encrypted = block.headers().get("DEK-Info").is_some();
-        let key = match block.tag() {
-            "ENCRYPTED PRIVATE KEY" => return Err(SignerError::Encrypted),
-            "RSA PRIVATE KEY" | "EC PRIVATE KEY" if encrypted => {
+        let key = match (block.tag(), passphrase) {
+            ("ENCRYPTED PRIVATE KEY", None) => return Err(SignerError::Encrypted),
+            ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
+                let pkcs8 = encrypted::decrypt_pkcs8(block.contents(), passphrase)?;
+                PrivateKey::from_pkcs8(&pkcs8)
+            }
+            ("RSA PRIVATE KEY" | "EC PRIVATE KEY", None) if encrypted => {
                 return Err(SignerError::Encrypted);
             }
-            "PRIVATE KEY" => PrivateKey::from_pkcs8(block.contents()),
-            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(block.contents()),
-            "EC PRIVATE KEY" => PrivateKey::from_sec1(block.contents()),
+            ("RSA PRIVATE KEY" | "EC PRIVATE KEY", Some(_)) if encrypted => {
+                return Err(EncryptedKeyError::LegacyPem.into());
+            }
+            ("PRIVATE KEY", _) => PrivateKey::from_pkcs8(block.contents()),
+            ("RSA PRIVATE KEY", _) => PrivateKey::from_pkcs1(block.contents()),
+            ("EC PRIVATE KEY", _) => PrivateKey::from_sec1(block.contents()),
             _ => continue,
         };
         return Ok(key?);
@@ -120,6 +178,65 @@ mod tests {
             LocalSigner::from_pem(other, EC256),
             Err(SignerError::KeyMismatch { .. })
         ));
+    }
+
+    #[test]
+    fn encrypted_keys_open_with_their_passphrase() {
+        let table: [(&[u8], &[u8]); 3] = [
+            (testdata!("keys/ec256.pbes2-aes256.key"), EC256),
+            (testdata!("keys/rsa2048.pbes2-aes128.key"), RSA2048),
+            (testdata!("keys/ec384.pbes2-scrypt.key"), testdata!("notation/valid/ec384.chain.crt")),
+        ];
+        for (key, chain) in table {
+            let open = |passphrase| LocalSigner::from_encrypted_pem(key, passphrase, chain);
+            open(b"secret").unwrap();
+            for wrong in [&b"Secret"[..], b""] {
+                let error = open(wrong).unwrap_err();
+                let wrong = EncryptedKeyError::WrongPassphrase;
+                assert!(matches!(&error, SignerError::EncryptedKey(found) if *found == wrong));
+            }
+        }
+        // A key that is not encrypted needs none.
+        let plain = testdata!("notation/valid/ec256.key");
+        LocalSigner::from_encrypted_pem(plain, b"secret", EC256).unwrap();
+        let legacy = testdata!("keys/rsa2048.pkcs1-encrypted.key");
+        assert!(matches!(
+            LocalSigner::from_encrypted_pem(legacy, b"secret", RSA2048),
+            Err(SignerError::EncryptedKey(EncryptedKeyError::LegacyPem))
+        ));
+    }
+
+    #[test]
+    fn the_cost_of_opening_a_key_is_bounded() {
+        let costly = testdata!("keys/ec256.pbes2-costly.key");
+        assert!(matches!(
+            LocalSigner::from_encrypted_pem(costly, b"secret", EC256),
+            Err(SignerError::EncryptedKey(EncryptedKeyError::TooCostly {
+                what: "iteration count",
+                found: 20_000_000,
+                limit: 5_000_000,
+            }))
+        ));
+    }
+
+    #[test]
+    fn key_stores_old_and_new() {
+        let table: [(&[u8], &[u8]); 2] =
+            [(testdata!("keys/ec256.p12"), EC256), (testdata!("keys/rsa2048.legacy.p12"), RSA2048)];
+        for (store, chain) in table {
+            let signer = LocalSigner::from_pkcs12(store, "secret").unwrap();
+            assert_eq!(signer.certificate_chain(), certificates_from_pem(chain).unwrap());
+            assert!(matches!(
+                LocalSigner::from_pkcs12(store, "Secret"),
+                Err(SignerError::EncryptedKey(EncryptedKeyError::WrongPassphrase))
+            ));
+            for at in (0..store.len()).step_by(97) {
+                let mut damaged = store.to_vec();
+                damaged[at] ^= 0x55;
+                LocalSigner::from_pkcs12(&damaged, "secret").unwrap_err();
+                LocalSigner::from_pkcs12(&store[..at], "secret").unwrap_err();
+            }
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Who holds the private key.
 
 pub mod config;
+pub mod encrypted;
 pub mod keys;
 pub mod local;
+mod pkcs12;
+mod pkcs12_kdf;
 
 use std::error::Error;
 
+use self::encrypted::EncryptedKeyError;
 use super::algorithm::KeySpec;
 use super::crypto::CryptoError;
-use super::x509::{BundleError, Certificate};
+use super::x509::{BundleError, Certificate, CertificateError};
 
 /// Something that signs with one key: a key file, a plugin.
 pub trait Signer {
@@ -45,6 +49,15 @@ pub enum SignerError {
     /// The key is encrypted and no passphrase was given.
     #[error("private key is encrypted")]
     Encrypted,
+    /// The encrypted key or key store can't be opened.
+    #[error(transparent)]
+    EncryptedKey(#[from] EncryptedKeyError),
+    /// A certificate in a key store can't be read.
+    #[error("certificate in the key store: {0}")]
+    KeyStoreCertificate(CertificateError),
+    /// No certificate in a key store belongs to the key.
+    #[error("key store has no certificate for its private key")]
+    NoCertificateForKey,
     /// The certificate file can't be used.
     #[error("certificate chain: {0}")]
     Certificates(#[from] BundleError),

@@ -11,7 +11,6 @@
 //! imprint only: [`verify`] always computes that imprint itself. Whether a TSA certificate is
 //! revoked is checked by the caller, who has the revocation data (spec §6.3, S13).
 
-mod ber;
 mod cms;
 mod error;
 mod message;

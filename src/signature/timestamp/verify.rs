@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::cms::SignedData;
 use super::error::TimestampError;
 use super::tst_info::TstInfo;
-use super::{MAX_TOKEN_BYTES, ber, path};
+use super::{MAX_TOKEN_BYTES, path};
+use crate::signature::ber;
 use crate::signature::x509::{Certificate, CertificateChain, CertificateRules};
 
 /// A proof that a signature existed at a time. There is no other way to get one than [`verify`].

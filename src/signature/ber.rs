@@ -1,5 +1,5 @@
-//! BER to DER, as far as CMS needs it: timestamp tokens occur with indefinite lengths, constructed
-//! strings and lengths with leading zeros (spec §6.3).
+//! BER to DER, as far as CMS and PKCS#12 need it: timestamp tokens and key stores occur with
+//! indefinite lengths, constructed strings and lengths with leading zeros (spec §6.3).
 //!
 //! What is DER already comes out unchanged, certificates in particular.
 
@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Rewrites one BER value as DER. Only lengths and constructed OCTET STRINGs are changed; values
 /// are not looked at.
-pub(super) fn to_der(bytes: &[u8]) -> der::Result<Vec<u8>> {
+pub(crate) fn to_der(bytes: &[u8]) -> der::Result<Vec<u8>> {
     let mut reader = Reader { bytes, at: 0 };
     let mut out = Vec::with_capacity(bytes.len());
     reader.value(0, &mut out)?;
