@@ -49,6 +49,9 @@ impl Dirs {
     /// decide whom to trust (rule N-05).
     #[must_use]
     pub(crate) fn from_env() -> Self {
+        // The list of keys and the reports hold these paths, so they are absolute.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let own = |variable| own(variable).map(absolute);
         let config = own("NOTATION_CONFIG").or_else(|| standard("XDG_CONFIG_HOME", ".config"));
         let cache = own("NOTATION_CACHE").or_else(|| standard("XDG_CACHE_HOME", ".cache"));
         Self { config, cache }

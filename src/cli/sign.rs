@@ -100,6 +100,9 @@ impl SignArgs {
         let format = self.format(context)?;
         let subject = self.subject.resolve(context)?;
         self.refuse_overwriting(&subject)?;
+        if let Some(output) = &self.output {
+            self.check_name(context, output, format)?;
+        }
         let signer = self.key.signer(context)?;
         let options = SignOptions {
             format,
@@ -120,7 +123,6 @@ impl SignArgs {
             context.printer.note(format_args!("Successfully signed {}", subject.reference()));
             return Ok(context.printer.data(&envelope.bytes)?);
         }
-        self.warn_about_name(context, output, format);
         let added = DetachedFiles::new(output.clone(), []).add(&subject.descriptor, &envelope)?;
         report(context, &subject, &envelope, Some(&added))
     }
@@ -157,18 +159,27 @@ impl SignArgs {
         }
     }
 
-    /// notation's `blob verify` finds the format in the name only.
-    fn warn_about_name(&self, context: &Context, output: &Path, format: EnvelopeFormat) {
+    /// A name that announces the other format would make a file that nobody verifies.
+    fn check_name(
+        &self,
+        context: &Context,
+        output: &Path,
+        format: EnvelopeFormat,
+    ) -> Result<(), Failure> {
         let name = output.file_name().map(|name| name.to_string_lossy().into_owned());
         match name.as_deref().and_then(EnvelopeFormat::from_file_name) {
-            Some(named) if named != format => context.printer.warning(format_args!(
-                "{} is named like a {named} signature and holds a {format} signature",
+            Some(named) if named != format => Err(Failure::usage(format!(
+                "{} announces a {named} signature, this is a {format} signature",
                 output.display()
-            )),
-            Some(_) => {}
-            None => context.printer.detail(format_args!(
-                "notation's blob commands want a name that ends with .{format}.sig"
-            )),
+            ))
+            .with_hint(Some(format!("--signature-format {named}")))),
+            Some(_) => Ok(()),
+            None => {
+                context.printer.detail(format_args!(
+                    "notation's blob commands want a name that ends with .{format}.sig"
+                ));
+                Ok(())
+            }
         }
     }
 }

@@ -1,0 +1,435 @@
+//! `dockseal verify`
+
+use snapbox::str;
+
+use crate::{Host, MANIFEST, data};
+
+fn signed(verification: &str) -> Host {
+    let host = Host::ready();
+    host.policy(verification);
+    host.run(&["sign", "--local", "-o", "a.sig", MANIFEST]).code(0);
+    host
+}
+
+/// security.md S16: a policy that is not there is not permission.
+#[test]
+fn s16_without_policy_or_store_nothing_is_trusted() {
+    let host = signed(r#""strict""#);
+    std::fs::remove_file(host.path("config/trustpolicy.oci.json")).unwrap();
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(12).stdout_eq(str![]).stderr_eq(
+        str![[r#"
+error: oci trust policy is not present at [HOST]/config/trustpolicy.oci.json
+hint: dockseal policy init --name NAME --trust-store ca:STORE
+
+"#]],
+    );
+    host.policy(r#""strict""#);
+    std::fs::remove_dir_all(host.path("config/truststore")).unwrap();
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(12).stdout_eq(str![]).stderr_eq(
+        str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature a.sig is not trusted: the trust store "notary" of type "ca" does not exist
+hint: dockseal cert add --type ca --store notary ROOT.crt
+
+"#]],
+    );
+}
+
+#[test]
+fn no_signature() {
+    let host = Host::ready();
+    host.run(&["verify", "--local", MANIFEST]).code(10).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: no signature is associated with sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]);
+    host.run(&["verify", "--local", "-s", "none.sig", MANIFEST])
+        .code(10)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature none.sig is not trusted: cannot open none.sig: No such file or directory (os error 2)
+
+"#]]);
+}
+
+#[test]
+fn untrusted_signer() {
+    let host = signed(r#""strict""#);
+    host.write(
+        "config/trustpolicy.oci.json",
+        r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],"signatureVerification":{"level":"strict"},"trustStores":["ca:notary"],"trustedIdentities":["x509.subject: C=US, ST=WA, O=wabbit"]}]}"#,
+    );
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST])
+        .code(12)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature a.sig is not trusted: signing certificate "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US" does not match the trusted identities ["x509.subject: C=US, ST=WA, O=wabbit"] of trust policy statement "all"
+
+"#]]);
+}
+
+#[test]
+fn s1_other_content_names_both_descriptors() {
+    let host = signed(r#""strict""#);
+    host.write("other.json", r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#);
+    host.run(&["verify", "--local", "-s", "a.sig", "other.json"])
+        .code(13)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: content does not match the signature a.sig
+  signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
+  found:  sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)
+
+"#]]);
+    host.run(&[
+        "verify",
+        "--local",
+        "-s",
+        "a.sig",
+        "--media-type",
+        "application/x",
+        "--force-media-type",
+        MANIFEST,
+    ])
+    .code(13)
+    .stdout_eq(str![])
+    .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: content does not match the signature a.sig
+  signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
+  found:  sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/x, 247 bytes)
+hint: dockseal verify --media-type application/vnd.oci.image.manifest.v1+json ...
+
+"#]]);
+}
+
+/// security.md S13: what a weak policy lets pass is said loudly, even when quiet.
+#[test]
+fn s13_weak_levels_warn() {
+    for level in [r#""permissive""#, r#""audit""#, r#""strict","override":{"expiry":"log"}"#] {
+        let host = signed(level);
+        let output = host.run(&["verify", "-q", "--local", "-s", "a.sig", MANIFEST]).code(0);
+        let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(
+            stderr.starts_with("warning: trust policy statement \"all\" has level"),
+            "{stderr}"
+        );
+    }
+    let host = signed(r#""audit""#);
+    std::fs::remove_dir_all(host.path("config/truststore")).unwrap();
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
+warning: authenticity was set to "log" and failed with error: the trust store "notary" of type "ca" does not exist
+warning: trust policy statement "all" has level audit and does not enforce authenticity, authenticTimestamp, expiry, revocation
+
+"#]]);
+}
+
+#[test]
+fn skip_is_loud_too() {
+    let host = signed(r#""strict""#);
+    host.write(
+        "config/trustpolicy.oci.json",
+        r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],"signatureVerification":{"level":"skip"}}]}"#,
+    );
+    host.run(&["verify", "--local", MANIFEST]).code(0).stdout_eq(str![[r#"
+Trust policy is configured to skip signature verification for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]).stderr_eq(str![[r#"
+policy: statement "all" (skip) of [HOST]/config/trustpolicy.oci.json
+warning: trust policy statement "all" has level skip: nothing was verified
+
+"#]]);
+}
+
+#[test]
+fn statements_are_selected_by_scope_or_name() {
+    let host = signed(r#""strict""#);
+    host.write(
+        "config/trustpolicy.oci.json",
+        r#"{"version":"1.0","trustPolicies":[{"name":"net","registryScopes":["local/net-monitor"],"signatureVerification":{"level":"strict"},"trustStores":["ca:notary"],"trustedIdentities":["*"]}]}"#,
+    );
+    let verify = ["verify", "--local", "-s", "a.sig", MANIFEST];
+    let with = |option: &'static str, value: &'static str| [&verify[..], &[option, value]].concat();
+    host.run(&with("--scope", "local/net-monitor")).code(0);
+    host.run(&with("--policy-name", "net")).code(0);
+    host.run(&verify).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
+error: an artifact without a scope has no applicable oci trust policy statement: applicability is determined by registryScopes
+hint: dockseal verify --scope REPOSITORY, or --policy-name NAME
+
+"#]]);
+    host.run(&with("--scope", "local/other")).code(12).stderr_eq(str![[r#"
+error: artifact "local/other" has no applicable oci trust policy statement: applicability is determined by registryScopes
+hint: dockseal verify --scope REPOSITORY, or --policy-name NAME
+
+"#]]);
+    host.run(&with("--policy-name", "all")).code(12).stderr_eq(str![[r#"
+error: no oci trust policy statement is named "all"; there are: net
+
+"#]]);
+    host.run(&with("--scope", "nonsense")).code(2);
+    host.run(&with("--max-signatures", "0")).code(2);
+}
+
+#[test]
+fn one_good_signature_of_several_is_enough() {
+    let host = signed(r#""strict""#);
+    host.write("garbage.sig", "garbage");
+    host.run(&["verify", "--local", "-s", "garbage.sig", "-s", "a.sig", MANIFEST]).code(0);
+    host.run(&["verify", "--local", "-s", "garbage.sig", "-s", "none.sig", MANIFEST])
+        .code(16)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: none of 2 signatures is trusted; the most promising one, garbage.sig: content is neither a JWS nor a COSE envelope
+  none.sig: cannot open none.sig: No such file or directory (os error 2)
+
+"#]]);
+    host.run(&[
+        "verify",
+        "--local",
+        "--max-signatures",
+        "1",
+        "-s",
+        "garbage.sig",
+        "-s",
+        "a.sig",
+        MANIFEST,
+    ])
+    .code(16)
+    .stdout_eq(str![])
+    .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature garbage.sig is not trusted: content is neither a JWS nor a COSE envelope
+  signature evaluation stopped. The configured limit of 1 signatures to verify per artifact exceeded
+
+"#]]);
+}
+
+#[test]
+fn metadata_is_shown_and_demanded() {
+    let host = Host::ready();
+    host.run(&["sign", "--local", "-o", "a.sig", "-m", "b=2", "-m", "a=<1>", MANIFEST]).code(0);
+    host.run(&["verify", "--local", "-s", "a.sig", "-m", "b=2", MANIFEST])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+The artifact was signed with the following user metadata.
+
+KEY   VALUE   
+a     <1>     
+b     2       
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+
+"#]]);
+    host.run(&["verify", "--local", "-s", "a.sig", "-m", "b=3", MANIFEST])
+        .code(12)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature a.sig is not trusted: signed user metadata "b" is "2", expected "3"
+
+"#]]);
+}
+
+#[test]
+fn expired_signatures_and_certificates() {
+    let host = Host::ready();
+    let expired =
+        data("lt/blobs/sha256/b4d9a9d16280438ef5ce653ef323a575705e1b1f9fa7947c70f2df5c3fcddcb7");
+    host.command(&["verify", "--local", MANIFEST, "-s"]).arg(expired).assert().code(12);
+    host.run(&["sign", "--local", "-o", "a.sig", "-e", "1s", MANIFEST]).code(0);
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(14).stdout_eq(str![]).stderr_eq(
+        str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: signature a.sig is not trusted: signature expired at [TIME], it is [TIME]
+
+"#]],
+    );
+}
+
+#[test]
+fn json_reports_every_check() {
+    let host = signed(r#""strict""#);
+    host.run(&["verify", "-q", "--format", "json", "--local", "-s", "a.sig", MANIFEST])
+        .code(0)
+        .stdout_eq(str![[r#"
+{
+  "schemaVersion": 1,
+  "verdict": "trusted",
+  "subject": {
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "digest": "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707",
+    "size": 247
+  },
+  "policy": {
+    "path": "[HOST]/config/trustpolicy.oci.json",
+    "statement": "all",
+    "level": "strict"
+  },
+  "checks": [
+    {
+      "id": "integrity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "ECDSA-SHA-256 signature by /"CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US/" is intact"
+    },
+    {
+      "id": "authenticity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "chain leads to /"CN=root,O=Notary,L=Seattle,ST=WA,C=US/" of the trust stores; any identity is trusted"
+    },
+    {
+      "id": "expiry",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "signature has no expiry"
+    },
+    {
+      "id": "authenticTimestamp",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "all certificates are valid at the time of verification, [TIME]"
+    },
+    {
+      "id": "revocation",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "no certificate of the chain names a CRL or an OCSP responder"
+    },
+    {
+      "id": "content",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes) is what is signed"
+    },
+    {
+      "id": "userMetadata",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "none was asked for"
+    }
+  ],
+  "signature": {
+    "location": "a.sig",
+    "digest": "[..]",
+    "signer": "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US",
+    "signingScheme": "notary.x509",
+    "signingTime": "[TIME]",
+    "expiry": null,
+    "userMetadata": {}
+  },
+  "rejected": []
+}
+
+"#]])
+        .stderr_eq(str![]);
+    host.write("other.json", r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#);
+    host.run(&["verify", "-q", "--format", "json", "--local", "-s", "a.sig", "other.json"])
+        .code(13)
+        .stdout_eq(str![[r#"
+{
+  "schemaVersion": 1,
+  "verdict": "denied",
+  "reason": "signature a.sig is not trusted: signed content is sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes), but this is sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)",
+  "subject": {
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "digest": "sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573",
+    "size": 58
+  },
+  "policy": {
+    "path": "[HOST]/config/trustpolicy.oci.json",
+    "statement": "all",
+    "level": "strict"
+  },
+  "checks": [
+    {
+      "id": "integrity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "ECDSA-SHA-256 signature by /"CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US/" is intact"
+    },
+    {
+      "id": "authenticity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "chain leads to /"CN=root,O=Notary,L=Seattle,ST=WA,C=US/" of the trust stores; any identity is trusted"
+    },
+    {
+      "id": "expiry",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "signature has no expiry"
+    },
+    {
+      "id": "authenticTimestamp",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "all certificates are valid at the time of verification, [TIME]"
+    },
+    {
+      "id": "revocation",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "no certificate of the chain names a CRL or an OCSP responder"
+    },
+    {
+      "id": "content",
+      "action": "enforce",
+      "status": "failed",
+      "evidence": "signed content is sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes), but this is sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)"
+    },
+    {
+      "id": "userMetadata",
+      "action": "enforce",
+      "status": "notReached",
+      "evidence": "an enforced check failed before"
+    }
+  ],
+  "signature": {
+    "location": "a.sig"
+  },
+  "rejected": []
+}
+
+"#]])
+        .stderr_eq(str![[r#"
+error: content does not match the signature a.sig
+  signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
+  found:  sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)
+
+"#]]);
+}
+
+/// Two policies on one host are one too many (spec/notation.md §5.2).
+#[test]
+fn two_policies_are_warned_about() {
+    let host = signed(r#""strict""#);
+    host.write("config/trustpolicy.json", "{}");
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]])
+        .stderr_eq(str![[r#"
+warning: [HOST]/config/trustpolicy.oci.json is used, [HOST]/config/trustpolicy.json differs from it and is what notation 1.x would use
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+
+"#]]);
+}
