@@ -1,7 +1,7 @@
 //! The crypto provider: the only file that names aws-lc-rs.
 //!
 //! Nothing here parses: callers hand over raw public keys (`RSAPublicKey` DER, uncompressed
-//! points, Ed25519 bytes) together with the [`Scheme`] they decided on. A scheme fixes padding,
+//! points, Ed25519 bytes) together with the `Scheme` they decided on. A scheme fixes padding,
 //! hash and curve, so no input can talk the verifier into another algorithm.
 
 use aws_lc_rs::{

@@ -8,6 +8,13 @@ use std::collections::HashSet;
 
 use super::MAX_DEPTH;
 
+/// Most elements of an array or pairs of a map; fxamacker/cbor, which notation uses, has the same
+/// limit.
+const MAX_ELEMENTS: u64 = 131_072;
+
+/// Levels around the unprotected headers: the tag and the array.
+const OUTER_LEVELS: usize = 2;
+
 /// Tag 18 in short form, array of four: how every `COSE_Sign1_Tagged` starts.
 const SIGN1_PREFIX: [u8; 2] = [0xd2, 0x84];
 
@@ -45,7 +52,7 @@ pub enum CborProblem {
     /// The same key twice in one map.
     #[error("has a duplicate map key")]
     DuplicateKey,
-    /// A map key that is neither integer nor text nor bytes.
+    /// A map key that is neither a 64-bit integer nor text; Go can't have those as keys.
     #[error("has a map key of an unusual type")]
     UnusualKey,
     /// A tag around content it can't have.
@@ -54,6 +61,9 @@ pub enum CborProblem {
     /// Nested too deeply.
     #[error("is nested too deeply")]
     TooDeep,
+    /// An array or a map with too many elements.
+    #[error("has too many elements")]
+    TooMany,
     /// Another type than the structure demands.
     #[error("is not {expected}")]
     Expected {
@@ -85,7 +95,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Sign1<'_>, CborError> {
     if gate.peek_major() != Some(Major::Map) {
         return Err(gate.expected("a map of unprotected headers"));
     }
-    gate.item(0)?;
+    gate.item(OUTER_LEVELS)?;
     let payload = gate.byte_string("payload")?;
     let signature = gate.byte_string("signature")?;
     gate.end()?;
@@ -129,7 +139,6 @@ struct Gate<'a> {
 enum Key<'a> {
     Unsigned(u64),
     Negative(u64),
-    Bytes(&'a [u8]),
     Text(&'a [u8]),
 }
 
@@ -199,11 +208,14 @@ impl<'a> Gate<'a> {
 
     /// Walks over one item.
     fn item(&mut self, depth: usize) -> Result<(), CborError> {
-        if depth > MAX_DEPTH {
-            return Err(self.error(CborProblem::TooDeep));
-        }
         let start = self.at;
         let (major, information, argument) = self.head()?;
+        if matches!(major, Major::Array | Major::Map | Major::Tag) && depth >= MAX_DEPTH {
+            return Err(self.error(CborProblem::TooDeep));
+        }
+        if matches!(major, Major::Array | Major::Map) && argument > MAX_ELEMENTS {
+            return Err(self.error(CborProblem::TooMany));
+        }
         match major {
             Major::Unsigned | Major::Negative => Ok(()),
             Major::Bytes => self.take(argument).map(drop),
@@ -243,8 +255,9 @@ impl<'a> Gate<'a> {
             let start = self.at;
             let key = match self.head()? {
                 (Major::Unsigned, _, number) => Key::Unsigned(number),
-                (Major::Negative, _, number) => Key::Negative(number),
-                (Major::Bytes, _, length) => Key::Bytes(self.take(length)?),
+                (Major::Negative, _, number) if i64::try_from(number).is_ok() => {
+                    Key::Negative(number)
+                }
                 (Major::Text, _, length) => Key::Text(self.text(length)?),
                 _ => {
                     self.at = start;
@@ -328,7 +341,11 @@ mod tests {
             (&[0xa1, 0x0a, 0xf8, 0xff], CborProblem::Malformed),
             (&[0xa1, 0x0a, 0x1c], CborProblem::Malformed),
             // 2^63 pairs, 2^32 bytes.
-            (&[0xbb, 0x80, 0, 0, 0, 0, 0, 0, 0], CborProblem::Truncated),
+            (&[0xbb, 0x80, 0, 0, 0, 0, 0, 0, 0], CborProblem::TooMany),
+            (&[0xa1, 0x0a, 0x9a, 0, 2, 0, 1], CborProblem::TooMany),
+            (&[0xa1, 0x0a, 0x9a, 0, 2, 0, 0], CborProblem::Truncated),
+            (&[0xa1, 0x41, b'a', 0x00], CborProblem::UnusualKey),
+            (&[0xa1, 0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0, 0], CborProblem::UnusualKey),
             (&[0xa1, 0x0a, 0x5a, 0xff, 0xff, 0xff, 0xff], CborProblem::Truncated),
         ];
         for (map, problem) in table {
@@ -346,8 +363,9 @@ mod tests {
             map.push(0x00);
             with_unprotected(&map)
         };
-        nested(MAX_DEPTH - 1).unwrap();
-        assert_eq!(nested(MAX_DEPTH), Err(CborProblem::TooDeep));
+        // The tag, the array and the map are levels too.
+        nested(MAX_DEPTH - 3).unwrap();
+        assert_eq!(nested(MAX_DEPTH - 2), Err(CborProblem::TooDeep));
         assert_eq!(nested(100_000), Err(CborProblem::TooDeep));
     }
 }

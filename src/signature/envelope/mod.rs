@@ -203,7 +203,13 @@ impl Envelope {
     /// # Errors
     /// When headers, payload or certificates are not what they have to be.
     pub fn unverified_content(&self) -> Result<EnvelopeContent, EnvelopeError> {
-        let certificates = self.certificates()?;
+        self.content_with(self.certificates()?)
+    }
+
+    fn content_with(
+        &self,
+        certificates: Vec<Certificate>,
+    ) -> Result<EnvelopeContent, EnvelopeError> {
         let algorithm = self.algorithm(&certificates)?;
         let attributes = self.parts.header.attributes()?;
         let payload = Payload::from_json(&self.parts.payload)?;
@@ -216,7 +222,7 @@ impl Envelope {
     ///
     /// A critical attribute that nobody can process is refused (N-01). If the envelope names a
     /// verification plugin, that plugin may process them, so the caller **must** settle it with
-    /// [`SignedContent::require_processed`] after the plugin ran, or refuse.
+    /// [`EnvelopeContent::require_processed`] after the plugin ran, or refuse.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -235,11 +241,10 @@ impl Envelope {
     fn verify_signature(&self, rules: CertificateRules) -> Result<SignedContent, EnvelopeError> {
         let certificates = self.certificates()?;
         self.algorithm(&certificates)?;
-        if let Some(leaf) = certificates.first() {
-            leaf.public_key().verify_envelope(&self.parts.to_be_signed, &self.parts.signature)?;
-        }
-        let content = self.unverified_content()?;
-        let chain = CertificateChain::code_signing(certificates, rules)?;
+        let leaf = certificates.first().ok_or(EnvelopeError::NoCertificates)?;
+        leaf.public_key().verify_envelope(&self.parts.to_be_signed, &self.parts.signature)?;
+        let content = self.content_with(certificates)?;
+        let chain = CertificateChain::code_signing(content.certificates.clone(), rules)?;
         Ok(SignedContent { content, chain })
     }
 

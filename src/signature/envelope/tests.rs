@@ -287,3 +287,42 @@ fn a_timestamp_token_changes_nothing_else() {
 fn decode_again(like: &Envelope, bytes: &[u8]) -> Envelope {
     Envelope::decode(bytes, like.format()).unwrap()
 }
+
+#[test]
+fn degenerate_signatures_are_refused() {
+    // r or s zero, or the order of the curve: values some implementations let through.
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let order: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&order[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let one = [&[0; 31][..], &[1]].concat();
+    let zero = vec![0; 32];
+    let mut envelope = decode(PLAIN[0]);
+    for (r, s) in [(&zero, &zero), (&zero, &one), (&one, &zero), (&order, &one), (&one, &order)] {
+        envelope.parts.signature = [&r[..], s].concat();
+        assert!(matches!(envelope.verify_integrity(STRICT), Err(EnvelopeError::Signature(_))));
+    }
+    for key in ["rsa2048", "rsa3072", "rsa4096", "ec384", "ec521"] {
+        let mut envelope = decode(&format!("valid/{key}.x509.cose.sig"));
+        envelope.parts.signature.fill(0);
+        assert!(matches!(envelope.verify_integrity(STRICT), Err(EnvelopeError::Signature(_))));
+        envelope.parts.signature.clear();
+        assert!(matches!(envelope.verify_integrity(STRICT), Err(EnvelopeError::Signature(_))));
+    }
+}
+
+/// Not a test of correctness: how long one verification takes, by key type. Run it in release mode.
+#[test]
+#[ignore = "a measurement"]
+fn measure_verifications_per_second() {
+    for key in ["rsa2048", "rsa3072", "rsa4096", "ec256", "ec384", "ec521"] {
+        for format in ["jws", "cose"] {
+            let bytes = read(format!("valid/{key}.x509.{format}.sig"));
+            let start = std::time::Instant::now();
+            let rounds = 500u32;
+            for _ in 0..rounds {
+                Envelope::decode_any(&bytes).unwrap().verify_integrity(STRICT).unwrap();
+            }
+            println!("{key} {format}: {:?} each", start.elapsed() / rounds);
+        }
+    }
+}

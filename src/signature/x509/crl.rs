@@ -67,6 +67,9 @@ pub enum CrlError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A PEM file without exactly one CRL.
+    #[error("PEM file does not hold exactly one CRL")]
+    NotOnePem,
     /// Not a CRL.
     #[error("CRL is malformed: {cause}")]
     Malformed {
@@ -133,6 +136,22 @@ pub struct CrlQuery<'a> {
 }
 
 impl Crl {
+    /// Reads a list from a file: PEM (`X509 CRL`) or DER.
+    ///
+    /// # Errors
+    /// As [`Self::from_der`]; [`CrlError::NotOnePem`] when PEM holds none or several.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CrlError> {
+        const BEGIN: &[u8] = b"-----BEGIN ";
+        if bytes.len() > MAX_CRL_BYTES || !bytes.trim_ascii_start().starts_with(BEGIN) {
+            return Self::from_der(bytes);
+        }
+        let blocks = pem::parse_many(bytes).map_err(|_| CrlError::NotOnePem)?;
+        match &blocks[..] {
+            [block] if block.tag() == "X509 CRL" => Self::from_der(block.contents()),
+            _ => Err(CrlError::NotOnePem),
+        }
+    }
+
     /// Reads a DER list.
     ///
     /// # Errors

@@ -23,17 +23,24 @@ fn now() -> Timestamp {
     "2030-01-01T00:00:00Z".parse().unwrap()
 }
 
-fn pem(bytes: &[u8]) -> Certificate {
+fn certificate(bytes: &[u8]) -> Certificate {
     certificates_from_pem(bytes).unwrap().remove(0)
 }
 
 #[test]
 fn crl_and_ocsp_of_openssl() {
-    let issuer = pem(testdata!("ca.crt"));
-    let [good, revoked] = [testdata!("good.crt").as_slice(), testdata!("revoked.crt")].map(pem);
+    let issuer = certificate(testdata!("ca.crt"));
+    let [good, revoked] =
+        [testdata!("good.crt").as_slice(), testdata!("revoked.crt")].map(certificate);
     let crl = Crl::from_der(testdata!("ca.crl")).unwrap();
     assert!(crl.is_from(&issuer) && !crl.is_from(&good) && !crl.is_delta());
     assert_eq!(crl.entry_count(), 1);
+    let text = pem::encode(&pem::Pem::new("X509 CRL", testdata!("ca.crl")));
+    assert_eq!(Crl::from_bytes(text.as_bytes()).unwrap().der(), crl.der());
+    assert_eq!(Crl::from_bytes(testdata!("ca.crl")).unwrap().der(), crl.der());
+    for refused in [text.replace("X509 CRL", "CERTIFICATE"), format!("{text}{text}")] {
+        assert!(matches!(Crl::from_bytes(refused.as_bytes()), Err(CrlError::NotOnePem)));
+    }
     let query = |certificate| CrlQuery {
         certificate,
         issuer: &issuer,
@@ -444,8 +451,8 @@ fn ocsp_responders_need_the_issuers_authority() {
 proptest::proptest! {
     #[test]
     fn damaged_revocation_data_never_panics_or_says_something_else(at: usize, bit in 0u8..8) {
-        let issuer = pem(testdata!("ca.crt"));
-        let revoked = pem(testdata!("revoked.crt"));
+        let issuer = certificate(testdata!("ca.crt"));
+        let revoked = certificate(testdata!("revoked.crt"));
         let query = CrlQuery {
             certificate: &revoked,
             issuer: &issuer,
