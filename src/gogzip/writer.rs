@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::num::NonZero;
 
-use super::{Generation, fast, plain};
+use super::Generation;
+use super::fast::Encoder;
 
 /// How a [`Writer`] works. Nothing here but the generation changes a byte of the output.
 ///
@@ -38,7 +39,7 @@ impl Options {
 
     /// A writer for one gzip file.
     pub fn writer<W: Write>(self, inner: W) -> Writer<W> {
-        Writer { inner, encoder: Encoder::new(self), output: Vec::new() }
+        Writer { inner, encoder: Encoder::new(self.generation, self.threads), output: Vec::new() }
     }
 }
 
@@ -95,40 +96,5 @@ impl<W: Write> Write for Writer<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-#[derive(Debug)]
-enum Encoder {
-    Fast(Box<fast::Encoder>),
-    Plain(Box<plain::Encoder>),
-}
-
-impl Encoder {
-    fn new(options: Options) -> Self {
-        match options.generation {
-            Generation::Go1_8 => Self::Fast(Box::new(fast::Encoder::new(options.threads))),
-            Generation::Go1_27 => Self::Plain(Box::new(plain::Encoder::new(options.generation))),
-        }
-    }
-
-    fn write(&mut self, data: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        match self {
-            Self::Fast(encoder) => encoder.write(data, out),
-            Self::Plain(encoder) => {
-                encoder.write(data, out);
-                Ok(())
-            }
-        }
-    }
-
-    fn finish(self, out: &mut Vec<u8>) -> io::Result<()> {
-        match self {
-            Self::Fast(encoder) => encoder.finish(out),
-            Self::Plain(encoder) => {
-                encoder.finish(out);
-                Ok(())
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Blocks of generation Go 1.8: which form, and its bits.
+//! Histograms, codes and headers; and which form a block of generation Go 1.8 takes.
 
 use super::bits::BitWriter;
 use super::blocks::Block;
@@ -102,9 +102,9 @@ impl Histogram {
 #[derive(Clone, Debug)]
 pub(super) struct Codes {
     pub(super) literal_lengths: [u8; LITERAL_SYMBOLS],
-    literal_codes: [u16; LITERAL_SYMBOLS],
+    pub(super) literal_codes: [u16; LITERAL_SYMBOLS],
     pub(super) distance_lengths: [u8; DISTANCE_SYMBOLS],
-    distance_codes: [u16; DISTANCE_SYMBOLS],
+    pub(super) distance_codes: [u16; DISTANCE_SYMBOLS],
 }
 
 impl Codes {
@@ -132,7 +132,8 @@ impl Codes {
         this
     }
 
-    fn unused() -> Self {
+    /// No symbol has a code.
+    pub(super) fn unused() -> Self {
         Self {
             literal_lengths: [0; LITERAL_SYMBOLS],
             literal_codes: [0; LITERAL_SYMBOLS],
@@ -152,6 +153,16 @@ impl Codes {
             u64::from(self.literal_codes[END_OF_BLOCK]),
             u32::from(self.literal_lengths[END_OF_BLOCK]),
         );
+    }
+
+    /// Bytes as literals.
+    pub(super) fn write_literals(&self, bits: &mut BitWriter, bytes: &[u8]) {
+        bits.reserve(2 * bytes.len() + 8);
+        for &byte in bytes {
+            let symbol = usize::from(byte);
+            let length = u32::from(self.literal_lengths[symbol]);
+            bits.put(u64::from(self.literal_codes[symbol]), length);
+        }
     }
 
     /// The tokens, without end-of-block.

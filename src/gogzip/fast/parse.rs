@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::blocks::BLOCK_TOKENS;
 use super::search::{Limits, MAX_MATCH, MIN_MATCH, Match, first_match, longer_match};
-use super::window::{LOOKAHEAD, REACH, Window};
+use super::window::{LOOKAHEAD, REACH, Rings, Window};
 
 /// Go's buffer slides by the window at the latest when the next step is this far behind its start.
 const SLIDE_AT: u64 = 2 * REACH - LOOKAHEAD;
@@ -218,7 +218,7 @@ impl Parser {
     /// Steps from the state's position to the first one at or after `limit`.
     fn stretch(&mut self, limit: u64, parsed: &mut Parsed) {
         let State { mut position, mut previous, pending, mut found, base } = self.state;
-        let window = &self.window;
+        let rings = self.window.rings();
         let tokens = &mut parsed.tokens;
         // Everything from here to `position` is still to be emitted.
         let mut literals = position - u64::from(pending);
@@ -227,13 +227,13 @@ impl Parser {
 
         while position < limit {
             if found.length == 0 {
-                found = first_match(window, position, limits(position)).unwrap_or_default();
+                found = first_match(rings, position, limits(position)).unwrap_or_default();
                 previous = position;
                 position += 1;
                 continue;
             }
             let longer = if found.length < LAZY {
-                longer_match(window, position, found.length, limits(position))
+                longer_match(rings, position, found.length, limits(position))
             } else {
                 None
             };
@@ -243,7 +243,7 @@ impl Parser {
                 position += 1;
             } else {
                 let start = position - 1;
-                push_literals(window, literals, start, tokens);
+                push_literals(rings, literals, start, tokens);
                 tokens.push(Token::pair(found.length, found.distance));
                 position = start + found.length;
                 literals = position;
@@ -251,7 +251,7 @@ impl Parser {
             }
         }
         let pending = literals < position;
-        push_literals(window, literals, position.saturating_sub(1), tokens);
+        push_literals(rings, literals, position.saturating_sub(1), tokens);
         self.state = State { position, previous, pending, found, base };
     }
 
@@ -274,7 +274,7 @@ impl Parser {
         }
         if self.state.position == end && self.state.pending {
             self.state.pending = false;
-            parsed.tokens.push(Token::literal(self.window.byte(end - 1)));
+            parsed.tokens.push(Token::literal(self.window.rings().byte(end - 1)));
         }
     }
 
@@ -286,9 +286,9 @@ impl Parser {
         let longer = if left < MIN_MATCH || left <= found.length || found.length >= LAZY {
             None
         } else if found.length == 0 {
-            first_match(&self.window, position, limits)
+            first_match(self.window.rings(), position, limits)
         } else {
-            longer_match(&self.window, position, found.length, limits)
+            longer_match(self.window.rings(), position, found.length, limits)
         };
         self.state.previous = position;
         if found.length > 0 && longer.is_none() {
@@ -298,7 +298,7 @@ impl Parser {
             self.state.found = Match::default();
         } else {
             if pending {
-                parsed.tokens.push(Token::literal(self.window.byte(position - 1)));
+                parsed.tokens.push(Token::literal(self.window.rings().byte(position - 1)));
             }
             self.state.position = position + 1;
             self.state.pending = true;
@@ -307,8 +307,8 @@ impl Parser {
     }
 }
 
-fn push_literals(window: &Window, from: u64, to: u64, tokens: &mut Vec<Token>) {
-    tokens.extend((from..to).map(|position| Token::literal(window.byte(position))));
+fn push_literals(rings: &Rings, from: u64, to: u64, tokens: &mut Vec<Token>) {
+    tokens.extend((from..to).map(|position| Token::literal(rings.byte(position))));
 }
 #[cfg(test)]
 mod tests {

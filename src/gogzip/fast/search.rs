@@ -8,7 +8,7 @@
 //! The limit of 128 candidates stays exact without visiting them: ordinals along the chain of `p`
 //! tell how many lie between. If a better candidate lies beyond, so do all that follow.
 
-use super::window::{MIRROR, Window};
+use super::window::Rings;
 
 /// Shortest match.
 pub(super) const MIN_MATCH: u64 = 4;
@@ -40,62 +40,62 @@ pub(super) struct Match {
 
 /// The best match of at least four bytes.
 #[inline(always)]
-pub(super) fn first_match(window: &Window, p: u64, limits: Limits) -> Option<Match> {
+pub(super) fn first_match(rings: &Rings, p: u64, limits: Limits) -> Option<Match> {
     // In data that do not compress, most searches end here, in one branch: the first candidate is
     // out of reach or differs, and the second is out of reach.
-    let here = window.half_word(p);
-    let first = window.link(p);
-    let second = first + window.link(p.wrapping_sub(first));
-    let matches = (first <= limits.distance) & (window.half_word(p.wrapping_sub(first)) == here);
+    let here = rings.half_word(p);
+    let first = rings.distance(p);
+    let second = first + rings.distance(p.wrapping_sub(first));
+    let matches = (first <= limits.distance) & (rings.half_word(p.wrapping_sub(first)) == here);
     if !matches & (second > limits.distance) {
         return None;
     }
     if matches {
-        return from_candidate(window, p, first, 1, limits);
+        return from_candidate(rings, p, first, 1, limits);
     }
-    walk_own_chain(window, p, second, 1, limits)
+    walk_own_chain(rings, p, second, 1, limits)
 }
 
 /// Walks the chain of `p` from the candidate at `distance` to the first usable match.
 fn walk_own_chain(
-    window: &Window,
+    rings: &Rings,
     p: u64,
     mut distance: u64,
     mut visited: u16,
     limits: Limits,
 ) -> Option<Match> {
-    let here = window.half_word(p);
+    let here = rings.half_word(p);
     while distance <= limits.distance && visited < MAX_VISITED {
         visited += 1;
-        if window.half_word(p - distance) == here {
-            return from_candidate(window, p, distance, visited, limits);
+        if rings.half_word(p - distance) == here {
+            return from_candidate(rings, p, distance, visited, limits);
         }
-        distance += window.link(p - distance);
+        distance += rings.distance(p - distance);
     }
     None
 }
 
 /// Goes on from a candidate whose first four bytes agree, the `visited`th of its chain.
 fn from_candidate(
-    window: &Window,
+    rings: &Rings,
     p: u64,
     distance: u64,
     visited: u16,
     limits: Limits,
 ) -> Option<Match> {
-    let length = common_prefix(window, p, distance, limits.length);
+    let length = common_prefix(rings, p, distance, limits.length);
     if length > MIN_MATCH || distance <= MAX_SHORT_DISTANCE {
         let found = Match { length, distance };
-        return Some(improve(window, p, found, limits));
+        return Some(improve(rings, p, found, limits));
     }
-    let next = distance + window.link(p - distance);
-    walk_far(window, p, next, visited, limits)
+    let next = distance + rings.distance(p - distance);
+    walk_far(rings, p, next, visited, limits)
 }
 
 /// Beyond the reach of four-byte matches: walks the chain of `p` to the first longer one.
 #[cold]
 fn walk_far(
-    window: &Window,
+    rings: &Rings,
     p: u64,
     mut distance: u64,
     mut visited: u16,
@@ -103,42 +103,42 @@ fn walk_far(
 ) -> Option<Match> {
     while distance <= limits.distance && visited < MAX_VISITED {
         visited += 1;
-        let length = common_prefix(window, p, distance, limits.length);
+        let length = common_prefix(rings, p, distance, limits.length);
         if length > MIN_MATCH {
-            return Some(improve(window, p, Match { length, distance }, limits));
+            return Some(improve(rings, p, Match { length, distance }, limits));
         }
-        distance += window.link(p - distance);
+        distance += rings.distance(p - distance);
     }
     None
 }
 
 /// The best match that is longer than `length`, which is at least four.
 #[inline(always)]
-pub(super) fn longer_match(window: &Window, p: u64, length: u64, limits: Limits) -> Option<Match> {
-    let (k, distance) = farthest(window.sixteen_links(p), length - 2);
+pub(super) fn longer_match(rings: &Rings, p: u64, length: u64, limits: Limits) -> Option<Match> {
+    let (k, distance) = farthest(rings.sixteen_distances(p), length - 2);
     if distance > limits.distance {
         return None;
     }
-    let found = walk(window, p, Match { length, distance: 0 }, k, distance, limits);
+    let found = walk(rings, p, Match { length, distance: 0 }, k, distance, limits);
     (found.length > length).then_some(found)
 }
 
 /// Looks for a better match than `found`.
 #[inline(always)]
-fn improve(window: &Window, p: u64, found: Match, limits: Limits) -> Match {
+fn improve(rings: &Rings, p: u64, found: Match, limits: Limits) -> Match {
     if found.length >= NICE.min(limits.length) {
         return found;
     }
-    let (k, distance) = next_chain(window, p, found);
+    let (k, distance) = next_chain(rings, p, found);
     if distance > limits.distance {
         return found;
     }
-    walk(window, p, found, k, distance, limits)
+    walk(rings, p, found, k, distance, limits)
 }
 
 /// Walks the chain of `p + k`, beginning at `distance`, and changes chains at each improvement.
 fn walk(
-    window: &Window,
+    rings: &Rings,
     p: u64,
     mut best: Match,
     mut k: u64,
@@ -146,15 +146,15 @@ fn walk(
     limits: Limits,
 ) -> Match {
     let nice = NICE.min(limits.length);
-    let mut end = window.half_word(p + best.length - 3);
+    let mut end = rings.half_word(p + best.length - 3);
     let mut steps = 0;
     loop {
         // The four bytes that end with the one to win are the most likely to differ.
         let candidate = p - distance;
-        if window.half_word(candidate + best.length - 3) == end {
-            let length = common_prefix(window, p, distance, limits.length);
+        if rings.half_word(candidate + best.length - 3) == end {
+            let length = common_prefix(rings, p, distance, limits.length);
             if length > best.length {
-                let visited = window.ordinal(p).wrapping_sub(window.ordinal(candidate));
+                let visited = rings.ordinal(p).wrapping_sub(rings.ordinal(candidate));
                 if visited > MAX_VISITED {
                     return best;
                 }
@@ -162,21 +162,21 @@ fn walk(
                 if length >= nice {
                     return best;
                 }
-                (k, distance) = next_chain(window, p, best);
+                (k, distance) = next_chain(rings, p, best);
                 if distance > limits.distance {
                     return best;
                 }
-                end = window.half_word(p + best.length - 3);
+                end = rings.half_word(p + best.length - 3);
                 continue;
             }
         }
-        distance += window.link(candidate + k);
+        distance += rings.distance(candidate + k);
         if distance > limits.distance {
             return best;
         }
         steps += 1;
         if steps > MAX_FOREIGN_STEPS {
-            return exhaust(window, p, best, limits);
+            return exhaust(rings, p, best, limits);
         }
     }
 }
@@ -184,54 +184,54 @@ fn walk(
 /// Walks the chain of `p` to its end or to the limit. A foreign chain without a limit of its own
 /// might be much longer.
 #[cold]
-fn exhaust(window: &Window, p: u64, mut best: Match, limits: Limits) -> Match {
+fn exhaust(rings: &Rings, p: u64, mut best: Match, limits: Limits) -> Match {
     let nice = NICE.min(limits.length);
-    let mut distance = window.link(p);
+    let mut distance = rings.distance(p);
     for _ in 0..MAX_VISITED {
         if distance > limits.distance {
             break;
         }
-        let length = common_prefix(window, p, distance, limits.length);
+        let length = common_prefix(rings, p, distance, limits.length);
         if length > best.length {
             best = Match { length, distance };
             if length >= nice {
                 break;
             }
         }
-        distance += window.link(p - distance);
+        distance += rings.distance(p - distance);
     }
     best
 }
 
 /// The chain that leads farthest from a match, and where it leads first.
 #[inline(always)]
-fn next_chain(window: &Window, p: u64, found: Match) -> (u64, u64) {
-    let (inside, link) = farthest(window.sixteen_links(p - found.distance), found.length - 3);
+fn next_chain(rings: &Rings, p: u64, found: Match) -> (u64, u64) {
+    let (inside, link) = farthest(rings.sixteen_distances(p - found.distance), found.length - 3);
     let distance = found.distance + link;
     // The chain that contains the first byte that differs starts at its own position.
     let last = found.length - 3;
-    let across = window.link(p + last);
+    let across = rings.distance(p + last);
     if across > distance { (last, across) } else { (inside, distance) }
 }
 
 /// Index and value of the largest of the first `count` links.
 #[inline(always)]
-fn farthest(links: [u16; MIRROR], count: u64) -> (u64, u64) {
-    let mut best = (0, u64::from(links[0]));
-    for (k, &link) in (0u64..).zip(&links).take(count as usize).skip(1) {
-        if u64::from(link) > best.1 {
-            best = (k, u64::from(link));
-        }
+fn farthest(links: &[u16; 16], count: u64) -> (u64, u64) {
+    let count = (count as usize).min(16);
+    let mut best = 0;
+    for (k, &link) in links[..count].iter().enumerate() {
+        // One number to compare: the link, then its place.
+        best = best.max(u32::from(link) << 4 | k as u32);
     }
-    best
+    (u64::from(best & 15), u64::from(best >> 4))
 }
 
 /// Length of the common prefix of the bytes at `p` and those `distance` before.
 #[inline(always)]
-fn common_prefix(window: &Window, p: u64, distance: u64, limit: u64) -> u64 {
+fn common_prefix(rings: &Rings, p: u64, distance: u64, limit: u64) -> u64 {
     let mut length = 0;
     while length < limit {
-        let differing = window.word(p + length) ^ window.word(p + length - distance);
+        let differing = rings.word(p + length) ^ rings.word(p + length - distance);
         if differing != 0 {
             length += u64::from(differing.trailing_zeros() / 8);
             break;

@@ -10,7 +10,7 @@ mod block;
 mod greedy;
 pub(super) mod huffman;
 mod lazy;
-mod reuse;
+pub(super) mod reuse;
 
 use self::bits::Bits;
 use self::greedy::Greedy;

@@ -72,7 +72,8 @@ impl BlockWriter {
         {
             self.pay_end_of_block();
         }
-        let estimate = estimate(&histogram, count);
+        let estimate =
+            estimate(&histogram.literals, &histogram.distances, count) + histogram.extra_bits;
         histogram.add_unused_distance();
         let fixed_size = histogram.fixed_size(histogram.extra_bits);
 
@@ -172,16 +173,17 @@ fn stored_size(raw: &[u8]) -> u64 {
 }
 
 /// Whether all byte values are about equally frequent, so that no code can gain anything.
-fn is_even(frequencies: &[u32], length: usize) -> bool {
+pub(in crate::gogzip) fn is_even(frequencies: &[u32], length: usize) -> bool {
     let length = length as i64;
     let deviation: i64 =
         frequencies.iter().map(|&frequency| (256 * i64::from(frequency) - length).pow(2)).sum();
     deviation < 131_072 * length
 }
 
-/// Estimated size in bits of the tokens of a block with codes made for it. `count` is their
-/// number, plus one in the last block. Every operation rounds to single precision.
-fn estimate(histogram: &Histogram, count: usize) -> u64 {
+/// Estimated size in bits of the symbols of a block with codes made for it, extra bits aside.
+/// `count` is the number of tokens, plus one in the last block. Every operation rounds to single
+/// precision.
+pub(in crate::gogzip) fn estimate(literals: &[u32], distances: &[u32], count: usize) -> u64 {
     fn add(sum: f32, frequencies: &[u32], total: f32) -> f32 {
         let inverse = 1.0 / total;
         frequencies.iter().filter(|&&frequency| frequency > 0).fold(sum, |sum, &frequency| {
@@ -191,13 +193,14 @@ fn estimate(histogram: &Histogram, count: usize) -> u64 {
         })
     }
 
-    let mut sum = add(0.0, &histogram.literals[..END_OF_BLOCK], count as f32);
+    let mut sum = add(0.0, &literals[..END_OF_BLOCK], count as f32);
     sum += 15.0;
-    sum = add(sum, &histogram.literals[END_OF_BLOCK + 1..], count as f32);
-    if histogram.matches > 0 {
-        sum = add(sum, &histogram.distances, histogram.matches as f32);
+    sum = add(sum, &literals[END_OF_BLOCK + 1..], count as f32);
+    let matches: u32 = distances.iter().sum();
+    if matches > 0 {
+        sum = add(sum, distances, matches as f32);
     }
-    sum as u64 + histogram.extra_bits
+    sum as u64
 }
 
 /// A rough logarithm. Exactly these operations, in this order: a fused one gives other blocks.
@@ -237,16 +240,16 @@ mod tests {
         for (byte, frequency) in [(b'a', 700), (b'b', 300), (b'c', 7)] {
             histogram.literals[usize::from(byte)] = frequency;
         }
-        assert_eq!(estimate(&histogram, 1007), 1290);
+        assert_eq!(estimate(&histogram.literals, &histogram.distances, 1007), 1290);
 
         for (symbol, frequency) in [(257, 120), (265, 33), (285, 2)] {
             histogram.literals[symbol] = frequency;
-            histogram.matches += frequency;
         }
         for (symbol, frequency) in [(0, 50), (12, 100), (29, 5)] {
             histogram.distances[symbol] = frequency;
         }
-        histogram.extra_bits = 33 + 5 * 100 + 13 * 5;
-        assert_eq!(estimate(&histogram, 1162), 2737);
+        let extra_bits = 33 + 5 * 100 + 13 * 5;
+        let symbols = estimate(&histogram.literals, &histogram.distances, 1162);
+        assert_eq!(symbols + extra_bits, 2737);
     }
 }
