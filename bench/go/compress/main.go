@@ -1,6 +1,6 @@
-// Command gogzip compresses a file with compress/gzip at the default level.
+// Command compress compresses a file with compress/gzip at the default level.
 //
-// Usage: gogzip [-writes SIZE] [FILE]
+// Usage: compress [-writes SIZE] [FILE]
 //
 // It reads FILE or standard input, makes Writes of SIZE bytes (default 32768) and writes to
 // standard output.
