@@ -20,6 +20,7 @@ use super::header::{
     SIGNING_SCHEME, SIGNING_TIME, TIMESTAMP_SIGNATURE,
 };
 use super::sign::{CriticalOrder, ToSign};
+use super::time::Moment;
 use super::{MAX_ENCODED_CERTIFICATES, Parts, cbor_gate, time};
 use crate::signature::algorithm::KeySpec;
 use crate::signature::payload::{self, MemberOrder};
@@ -172,7 +173,7 @@ fn decode_protected(protected: &Header) -> Result<(String, ProtectedHeader), Env
 }
 
 /// Tag 1 around whole seconds. Floats are accepted if they are integral (N-18).
-fn moment(name: &str, value: &Value) -> Result<Timestamp, EnvelopeError> {
+fn moment(name: &str, value: &Value) -> Result<Moment, EnvelopeError> {
     let problem = |problem| EnvelopeError::attribute(name, problem);
     let Value::Tag(EPOCH_TAG, content) = value else {
         return Err(problem(AttributeProblem::WrongType { expected: "a time with tag 1" }));
@@ -182,7 +183,10 @@ fn moment(name: &str, value: &Value) -> Result<Timestamp, EnvelopeError> {
         Value::Float(float) => integral(*float),
         _ => None,
     };
-    seconds.and_then(time::from_seconds).ok_or_else(|| problem(AttributeProblem::NotATime))
+    seconds
+        .and_then(time::from_seconds)
+        .map(Moment::utc)
+        .ok_or_else(|| problem(AttributeProblem::NotATime))
 }
 
 /// The integer a float stands for, if it is one between 0 and 2^52.

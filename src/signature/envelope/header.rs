@@ -3,9 +3,8 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-
 use super::error::{AttributeProblem, EnvelopeError};
+use super::time::Moment;
 use crate::signature::payload;
 
 pub(super) const SIGNING_SCHEME: &str = "io.cncf.notary.signingScheme";
@@ -131,9 +130,9 @@ pub(super) struct ProtectedHeader {
     /// In the order of the envelope; empty if absent.
     pub(super) critical: Vec<AttributeKey>,
     pub(super) scheme: Option<String>,
-    pub(super) signing_time: Option<Timestamp>,
-    pub(super) authentic_signing_time: Option<Timestamp>,
-    pub(super) expiry: Option<Timestamp>,
+    pub(super) signing_time: Option<Moment>,
+    pub(super) authentic_signing_time: Option<Moment>,
+    pub(super) expiry: Option<Moment>,
     pub(super) others: Vec<(AttributeKey, AttributeValue)>,
 }
 
@@ -141,8 +140,8 @@ pub(super) struct ProtectedHeader {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SignedAttributes {
     pub(super) scheme: SigningScheme,
-    pub(super) time: Timestamp,
-    pub(super) expiry: Option<Timestamp>,
+    pub(super) time: Moment,
+    pub(super) expiry: Option<Moment>,
     pub(super) plugin: Option<PluginRequirement>,
     pub(super) extended: Vec<ExtendedAttribute>,
 }
@@ -156,7 +155,7 @@ impl ProtectedHeader {
         let time = self.time(scheme)?;
         if let Some(expiry) = self.expiry {
             self.demand_critical(EXPIRY)?;
-            if expiry <= time {
+            if expiry.at <= time.at {
                 return Err(EnvelopeError::ExpiryNotAfterSigning);
             }
         }
@@ -203,7 +202,7 @@ impl ProtectedHeader {
     }
 
     /// The time of the scheme; the other scheme's must be absent, in COSE too (N-18).
-    fn time(&self, scheme: SigningScheme) -> Result<Timestamp, EnvelopeError> {
+    fn time(&self, scheme: SigningScheme) -> Result<Moment, EnvelopeError> {
         let (own, other) = match scheme {
             SigningScheme::X509 => (self.signing_time, self.authentic_signing_time),
             SigningScheme::SigningAuthority => (self.authentic_signing_time, self.signing_time),

@@ -23,6 +23,7 @@ use super::header::{
     VERIFICATION_PLUGIN_MIN_VERSION,
 };
 use super::sign::{CriticalOrder, ToSign};
+use super::time::Moment;
 use super::{MAX_DEPTH, MAX_ENCODED_CERTIFICATES, MAX_ENVELOPE_BYTES, Parts, time};
 use crate::image::json::{self, Rules};
 use crate::signature::algorithm::KeySpec;
@@ -189,7 +190,7 @@ fn text(name: &str, value: &Value) -> Result<String, EnvelopeError> {
     })
 }
 
-fn moment(name: &str, value: &Value) -> Result<jiff::Timestamp, EnvelopeError> {
+fn moment(name: &str, value: &Value) -> Result<Moment, EnvelopeError> {
     value
         .as_str()
         .and_then(time::from_rfc3339)

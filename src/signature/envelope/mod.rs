@@ -23,7 +23,7 @@ mod time;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 
 pub use cbor_gate::{CborError, CborProblem};
 pub use cose::StructureError;
@@ -214,7 +214,15 @@ impl Envelope {
         let attributes = self.parts.header.attributes()?;
         let payload = Payload::from_json(&self.parts.payload)?;
         let signature = self.parts.signature.clone();
-        Ok(EnvelopeContent { payload, attributes, algorithm, certificates, signature })
+        let payload_json = self.parts.payload.clone();
+        Ok(EnvelopeContent {
+            payload,
+            payload_json,
+            attributes,
+            algorithm,
+            certificates,
+            signature,
+        })
     }
 
     /// Verifies that the content is signed by the key of the leaf certificate and that headers,
@@ -304,6 +312,7 @@ impl Envelope {
 #[derive(Clone, Debug)]
 pub struct EnvelopeContent {
     payload: Payload,
+    payload_json: Vec<u8>,
     attributes: SignedAttributes,
     algorithm: SignatureAlgorithm,
     certificates: Vec<Certificate>,
@@ -317,6 +326,12 @@ impl EnvelopeContent {
         &self.payload
     }
 
+    /// The JSON of the payload as it was signed, whatever else it contains.
+    #[must_use]
+    pub fn payload_json(&self) -> &[u8] {
+        &self.payload_json
+    }
+
     /// Who vouches for the time of signing.
     #[must_use]
     pub fn scheme(&self) -> SigningScheme {
@@ -326,20 +341,32 @@ impl EnvelopeContent {
     /// The time of signing, whoever vouches for it; whole seconds.
     #[must_use]
     pub fn signing_time(&self) -> Timestamp {
-        self.attributes.time
+        self.attributes.time.at
     }
 
     /// The time a signing authority guarantees; `None` under `notary.x509`, where the signer
     /// claims what it likes.
     #[must_use]
     pub fn authentic_signing_time(&self) -> Option<Timestamp> {
-        (self.scheme() == SigningScheme::SigningAuthority).then_some(self.attributes.time)
+        (self.scheme() == SigningScheme::SigningAuthority).then_some(self.attributes.time.at)
     }
 
     /// When the signature expires.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
-        self.attributes.expiry
+        self.attributes.expiry.map(|expiry| expiry.at)
+    }
+
+    /// The time of signing in the zone the signer wrote it in; for showing only.
+    #[must_use]
+    pub fn written_signing_time(&self) -> ZonedDateTime {
+        self.attributes.time.zoned()
+    }
+
+    /// The expiry in the zone the signer wrote it in; for showing only.
+    #[must_use]
+    pub fn written_expiry(&self) -> Option<ZonedDateTime> {
+        self.attributes.expiry.map(time::Moment::zoned)
     }
 
     /// Has it expired? From the very second of expiry on (spec §4.2).

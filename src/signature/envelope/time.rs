@@ -1,6 +1,6 @@
 //! Times in envelopes: RFC 3339 in its strict form (N-15), and what both formats share.
 
-use jiff::{Timestamp, civil, tz::Offset};
+use jiff::{Timestamp, ZonedDateTime, civil, tz::Offset};
 
 /// First moment an envelope may name, 1970-01-01T00:00:00Z (N-18).
 const EARLIEST: i64 = 0;
@@ -10,9 +10,29 @@ pub(super) fn from_seconds(seconds: i64) -> Option<Timestamp> {
     (seconds >= EARLIEST).then(|| Timestamp::from_second(seconds).ok()).flatten()
 }
 
+/// A time of an envelope, with the zone it is written in. The zone means nothing; it is kept to
+/// show times as their signer wrote them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    pub(super) offset: Offset,
+}
+
+impl Moment {
+    /// A time without a zone of its own, as in COSE.
+    pub(super) fn utc(at: Timestamp) -> Self {
+        Self { at, offset: Offset::UTC }
+    }
+
+    /// The time in its zone.
+    pub(super) fn zoned(self) -> ZonedDateTime {
+        self.at.to_zoned_datetime(self.offset.to_time_zone())
+    }
+}
+
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`, two digits everywhere, upper-case letters,
 /// offsets below 24 hours. Fractions are dropped: envelopes have whole seconds.
-pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
+pub(super) fn from_rfc3339(text: &str) -> Option<Moment> {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if separators.iter().any(|&(at, byte)| bytes.get(at) != Some(&byte)) {
@@ -25,7 +45,8 @@ pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let zone = skip_fraction(bytes.get(19..)?)?;
     let offset = offset_seconds(zone)?;
     let utc = Offset::UTC.to_timestamp(moment).ok()?.as_second();
-    from_seconds(utc.checked_sub(offset)?)
+    let at = from_seconds(utc.checked_sub(offset.into())?)?;
+    Some(Moment { at, offset: Offset::from_seconds(offset).ok()? })
 }
 
 /// Writes a time as dockseal signs it: whole seconds, UTC.
@@ -51,7 +72,7 @@ fn skip_fraction(bytes: &[u8]) -> Option<&[u8]> {
     (digits > 0).then(|| rest.get(digits..)).flatten()
 }
 
-fn offset_seconds(zone: &[u8]) -> Option<i64> {
+fn offset_seconds(zone: &[u8]) -> Option<i32> {
     if zone == b"Z" {
         return Some(0);
     }
@@ -64,7 +85,7 @@ fn offset_seconds(zone: &[u8]) -> Option<i64> {
         return None;
     }
     let (hours, minutes) = (number(rest, 0, 2)?, number(rest, 3, 2)?);
-    (hours < 24 && minutes < 60).then(|| sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60))
+    (hours < 24 && minutes < 60).then(|| sign * (i32::from(hours) * 3600 + i32::from(minutes) * 60))
 }
 
 #[cfg(test)]
@@ -73,12 +94,14 @@ mod tests {
 
     #[test]
     fn n15_strict_rfc_3339() {
-        let read = |text: &str| from_rfc3339(text).map(|moment| moment.as_second());
+        let read = |text: &str| from_rfc3339(text).map(|moment| moment.at.as_second());
         let noon = 1_780_311_600;
         assert_eq!(read("2026-06-01T11:00:00Z"), Some(noon));
         assert_eq!(read("2026-06-01T07:00:00-04:00"), Some(noon));
         assert_eq!(read("2026-06-01T11:00:00.999Z"), Some(noon));
         assert_eq!(read("2026-06-02T10:59:00+23:59"), Some(noon));
+        let written = from_rfc3339("2026-06-01T07:00:00-04:00").unwrap().zoned();
+        assert_eq!(written.hour(), 7);
         assert_eq!(read("1970-01-01T00:00:00Z"), Some(0));
         for refused in [
             "2026-06-01t11:00:00Z",
