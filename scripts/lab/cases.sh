@@ -25,6 +25,7 @@ run_cases() {
     run_case "$ENGINE/run-commit" case_run_commit
     run_case "$ENGINE/several" case_several
     run_case "$ENGINE/self-check" case_self_check
+    run_case "$ENGINE/plugin" case_plugin
     run_case "$ENGINE/corrupt" case_corrupt
     run_case "$ENGINE/export" case_export
     if [[ $name == bookworm ]]; then
@@ -231,6 +232,23 @@ case_several() {
     push lab/gnu:1 lab/several pushed.json
     generate image.tar pushed.json --image lab/gnu:1
     refused "no image named" 16 dockseal manifest image.tar --go-gzip "$GO_GZIP"
+}
+
+# The docker client finds the plugin, shows its help, and hands it global options and a file name.
+case_plugin() {
+    local plugins inside=/lab/cases/${CASE_DIR##*/}
+    plugins=$(docker info --format '{{range .ClientInfo.Plugins}}{{.Name}} {{.Err}}
+{{end}}')
+    same_text "plugin as docker info tells it" "generate <nil>" "$(grep '^generate ' <<<"$plugins")"
+    docker generate --help >help.txt
+    docker help generate >help-first.txt
+    grep -w manifest help.txt
+    cmp help.txt help-first.txt
+    docker save lab/dup:1 >image.tar
+    push lab/dup:1 lab/plugin pushed.json
+    docker --debug --log-level warn generate manifest --go-gzip "$GO_GZIP" -o "$inside/file.json" \
+        <image.tar
+    same_manifest "docker generate manifest -o" pushed.json file.json
 }
 
 # A saved archive of which one byte of the largest layer, or the end, is gone.
