@@ -326,3 +326,26 @@ fn measure_verifications_per_second() {
         }
     }
 }
+
+#[test]
+fn critical_entries_say_what_is_wrong_with_them() {
+    use AttributeProblem::{CriticalButAbsent, CriticalTwice, MustNotBeCritical, NotCritical};
+    let table = [
+        ("09-crit-missing-scheme.jws", NotCritical),
+        ("10-crit-names-absent.jws", CriticalButAbsent),
+        ("11-crit-dup.jws", CriticalTwice),
+        ("12-crit-alg.jws", MustNotBeCritical),
+        ("14-crit-signingTime.jws", MustNotBeCritical),
+        ("20-expiry-notcrit.jws", NotCritical),
+        ("23-crit-missing-scheme.cose", NotCritical),
+        ("27-crit-dup.cose", CriticalTwice),
+        ("40-expiry-notcrit.cose", NotCritical),
+    ];
+    for (name, expected) in table {
+        let error = decode(&format!("mutated/{name}.sig")).verify_integrity(STRICT).unwrap_err();
+        assert!(
+            matches!(&error, EnvelopeError::Attribute { problem, .. } if *problem == expected),
+            "{name}: {error}"
+        );
+    }
+}

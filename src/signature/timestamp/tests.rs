@@ -300,6 +300,23 @@ fn every_defect_of_a_token_has_its_error() {
 }
 
 #[test]
+fn purposes_of_certificate_authorities_narrow_downwards() {
+    let verdict = |purposes: &[ObjectIdentifier]| {
+        let token = Token::new();
+        let root = Template::authority(&token.authority)
+            .extended_key_usage(purposes, Critical::No)
+            .signed_by(&token.authority);
+        verify(&token.build(), MESSAGE, &[root], STRICT)
+    };
+    verdict(&[oid::EKU_CODE_SIGNING, oid::EKU_TIME_STAMPING]).unwrap();
+    verdict(&[oid::EKU_ANY]).unwrap();
+    assert!(matches!(
+        verdict(&[oid::EKU_CODE_SIGNING]),
+        Err(TimestampError::Chain(ChainError::CaNotForTimestamping { .. }))
+    ));
+}
+
+#[test]
 fn one_good_signer_is_enough() {
     let mut token = Token::new();
     token.signers = 3;

@@ -33,7 +33,6 @@ use crate::signature::crypto::CryptoError;
 pub struct Certificate {
     der: Vec<u8>,
     tbs: Vec<u8>,
-    version: u8,
     serial: Vec<u8>,
     issuer: DistinguishedName,
     subject: DistinguishedName,
@@ -143,7 +142,6 @@ impl Certificate {
         Ok(Self {
             der: der.to_vec(),
             tbs: tbs.to_vec(),
-            version: fields.version,
             serial: fields.serial()?,
             issuer: DistinguishedName::from_der(fields.issuer)?,
             subject: DistinguishedName::from_der(fields.subject)?,
@@ -272,10 +270,6 @@ impl Certificate {
     #[must_use]
     pub fn subject_key_identifier(&self) -> Option<&[u8]> {
         self.extensions.subject_key_identifier.as_deref()
-    }
-
-    pub(crate) fn version(&self) -> u8 {
-        self.version
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

@@ -234,15 +234,9 @@ fn check_links(certificates: &[Certificate], rules: CertificateRules) -> Result<
 
 /// Go's `CheckSignatureFrom` together with the byte comparison of the names.
 fn is_issued_by(certificate: &Certificate, parent: &Certificate, weak: WeakSignatures) -> bool {
-    let constraints = parent.extensions().basic_constraints;
-    let may_issue = match constraints {
-        Some(constraints) => constraints.ca,
-        // Certificates before version 3 can't say it.
-        None => parent.version() != 2,
-    };
     let may_sign_certificates =
         parent.key_usage().is_none_or(|usage| usage.is_empty() || usage.cert_sign());
-    may_issue
+    parent.is_ca()
         && may_sign_certificates
         && certificate.issuer().der() == parent.subject().der()
         && certificate.verify_signed_by(parent.public_key(), weak).is_ok()

@@ -357,3 +357,46 @@ fn validity_includes_both_ends() {
         Err(ChainError::NotValidAt { moment, .. }) if moment == late
     ));
 }
+
+#[test]
+fn certificate_authorities_have_rules_of_their_own() {
+    let world = World::new();
+    let judge = |root: Template| {
+        let chain = world.under(world.leaf().key_usage(DIGITAL_SIGNATURE, Yes), root);
+        CertificateChain::code_signing(chain, CertificateRules::Strict).map(drop)
+    };
+    let ca = || Template::of(&world.root).basic_constraints(true, None, Yes);
+    judge(ca().key_usage(CERT_SIGN, Yes)).unwrap();
+    assert!(matches!(judge(ca()), Err(ChainError::KeyUsageMissing { .. })));
+    assert!(matches!(
+        judge(ca().key_usage(CERT_SIGN, No)),
+        Err(ChainError::KeyUsageNotCritical { .. })
+    ));
+    // Without basicConstraints nobody issues anything.
+    let no_ca = Template::of(&world.root).key_usage(CERT_SIGN, Yes);
+    assert!(matches!(judge(no_ca), Err(ChainError::NotIssuedByNext { .. })));
+    // Timestamping chains need no critical key usage.
+    let leaf = world
+        .leaf()
+        .key_usage(DIGITAL_SIGNATURE, Yes)
+        .extended_key_usage(&[oid::EKU_TIME_STAMPING], Yes);
+    let chain = world.under(leaf, ca().key_usage(CERT_SIGN, No));
+    CertificateChain::timestamping(chain, CertificateRules::Strict).unwrap();
+}
+
+#[test]
+fn n19_keys_of_certificate_authorities() {
+    let world = World::new();
+    let leaf = || world.leaf().key_usage(DIGITAL_SIGNATURE, Yes);
+    let weak = |spki: Spki| {
+        let mut root = Template::authority(&world.root);
+        root.spki = spki;
+        CertificateChain::code_signing(world.under(leaf(), root), CertificateRules::Strict)
+    };
+    assert!(matches!(weak(Spki::fake_p224()), Err(ChainError::WeakCaKey { .. })));
+    for bits in [1024, 2040] {
+        assert!(matches!(weak(Spki::fake_rsa(bits)), Err(ChainError::WeakCaKey { .. })));
+    }
+    // 2048 bits are enough; that this key signed nothing is another matter.
+    assert!(matches!(weak(Spki::fake_rsa(2048)), Err(ChainError::NotIssuedByNext { .. })));
+}
