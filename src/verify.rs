@@ -30,6 +30,7 @@ use crate::image::digest::Digest;
 use crate::signature::envelope::{Envelope, EnvelopeFormat, SignedContent};
 use crate::signature::x509::CertificateRules;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore, StoredSignature};
+use crate::trust::crls::RevocationData;
 use crate::trust::level::{LevelName, ValidationAction, ValidationType};
 use crate::trust::policy::Statement;
 use crate::trust::store::TrustStores;
@@ -50,6 +51,8 @@ pub struct VerifyOptions {
     pub user_metadata: BTreeMap<String, String>,
     /// How strict certificates are judged.
     pub certificate_rules: CertificateRules,
+    /// What is known about revocation.
+    pub revocation: RevocationData,
 }
 
 impl VerifyOptions {
@@ -60,6 +63,7 @@ impl VerifyOptions {
             max_signatures: DEFAULT_MAX_SIGNATURES,
             user_metadata: BTreeMap::new(),
             certificate_rules: CertificateRules::Strict,
+            revocation: RevocationData::default(),
         }
     }
 }
@@ -237,9 +241,12 @@ impl Judgement<'_, '_> {
             return Err(CandidateError::PluginRequired { name: plugin.name.clone() });
         }
         self.record(ValidationType::Expiry, moment::expiry(&content, options.now))?;
-        let timestamp = moment::authentic(statement, &envelope, &content, options.now);
+        let timestamp = moment::authentic(self.verifier, &envelope, &content);
         self.record(ValidationType::AuthenticTimestamp, timestamp)?;
-        self.record(ValidationType::Revocation, revocation::check(&content))?;
+        let authentic = content.authentic_signing_time();
+        let revocation =
+            revocation::check(content.chain(), &options.revocation, authentic, options.now);
+        self.record(ValidationType::Revocation, revocation)?;
         let same = same_content(content.payload().target(), subject);
         self.enforce(CheckId::Content, same)?;
         let metadata = has_metadata(content.payload().annotations(), &options.user_metadata);

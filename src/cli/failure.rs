@@ -14,6 +14,7 @@ use crate::signature::signer::config::ConfigError;
 use crate::signature::signer::keys::KeysError;
 use crate::signature::x509::generate::GenerateError;
 use crate::store::StoreError;
+use crate::trust::crls::CrlFileError;
 use crate::trust::files::PolicyFileError;
 use crate::trust::policy::PolicyError;
 use crate::trust::scope::ScopeError;
@@ -141,6 +142,16 @@ impl From<PolicyFileError> for Failure {
 impl From<TrustStoreError> for Failure {
     fn from(error: TrustStoreError) -> Self {
         Self::of(Exit::NotTrusted, &error).with_hint(error.hint())
+    }
+}
+
+impl From<CrlFileError> for Failure {
+    fn from(error: CrlFileError) -> Self {
+        let exit = match &error {
+            CrlFileError::Malformed { .. } => Exit::Malformed,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod plugin;
 mod cache;
 mod cert;
 mod context;
+mod crl;
 mod duration;
 mod exit;
 mod failure;
@@ -81,6 +82,9 @@ enum Command {
     /// Manage the signature cache
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// Manage revocation lists
+    #[command(subcommand)]
+    Crl(crl::CrlCommand),
 }
 
 impl Command {
@@ -92,6 +96,7 @@ impl Command {
             Self::Key(command) => command.run(context),
             Self::Policy(command) => command.run(context),
             Self::Cache(command) => command.run(context),
+            Self::Crl(command) => command.run(context),
         }
     }
 }

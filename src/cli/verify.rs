@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
+use crate::trust::crls::{CrlCache, RevocationData, read_crl, read_ocsp_response};
 use crate::trust::files::PolicyFiles;
 use crate::trust::level::LevelName;
 use crate::trust::policy::{OciPolicy, PolicyError, Statement};
@@ -36,6 +37,12 @@ pub(super) struct VerifyArgs {
     /// Metadata that must be signed; repeatable
     #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
     user_metadata: Vec<(String, String)>,
+    /// CRL to judge revocation by, besides the cached ones; repeatable
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+    /// OCSP response to judge revocation by; repeatable
+    #[arg(long, value_name = "FILE")]
+    ocsp_response: Vec<PathBuf>,
     /// How many signatures are evaluated at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
     max_signatures: usize,
@@ -72,6 +79,7 @@ impl VerifyArgs {
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
             user_metadata: self.user_metadata.iter().cloned().collect(),
+            revocation: self.revocation(context)?,
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);
@@ -99,6 +107,17 @@ impl VerifyArgs {
             let hint = matches!(error, PolicyError::NoStatement { .. })
                 .then(|| "dockseal verify --scope REPOSITORY, or --policy-name NAME".to_owned());
             Failure::from(error).with_hint(hint)
+        })
+    }
+
+    fn revocation(&self, context: &Context) -> Result<RevocationData, Failure> {
+        let crls = self.crl.iter().map(|path| read_crl(path));
+        let responses = self.ocsp_response.iter().map(|path| read_ocsp_response(path));
+        Ok(RevocationData {
+            // Without a cache directory nothing is cached.
+            cache: context.dirs.cache().ok().map(|directory| CrlCache::new(&directory)),
+            crls: crls.collect::<Result<_, _>>()?,
+            ocsp_responses: responses.collect::<Result<_, _>>()?,
         })
     }
 

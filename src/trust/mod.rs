@@ -12,6 +12,7 @@
 //! {config}/truststore/x509/TYPE/NAME/   store    which roots
 //! ```
 
+pub mod crls;
 pub mod files;
 pub mod identity;
 pub mod level;

@@ -23,11 +23,18 @@ pub(super) struct Anchors<'a> {
     stores: &'a TrustStores,
     ca: OnceCell<Loaded>,
     signing_authority: OnceCell<Loaded>,
+    tsa: OnceCell<Loaded>,
 }
 
 impl<'a> Anchors<'a> {
     pub(super) fn new(statement: &'a Statement, stores: &'a TrustStores) -> Self {
-        Self { statement, stores, ca: OnceCell::new(), signing_authority: OnceCell::new() }
+        Self {
+            statement,
+            stores,
+            ca: OnceCell::new(),
+            signing_authority: OnceCell::new(),
+            tsa: OnceCell::new(),
+        }
     }
 
     /// The anchors for signatures of a scheme. A signature of a signing authority is never
@@ -38,6 +45,14 @@ impl<'a> Anchors<'a> {
             SigningScheme::SigningAuthority => {
                 self.signing_authority.get_or_init(|| self.load(StoreType::SigningAuthority))
             }
+        }
+    }
+
+    /// The anchors of timestamping authorities.
+    pub(super) fn tsa(&self) -> Result<&[Certificate], CandidateError> {
+        match self.tsa.get_or_init(|| self.load(StoreType::Tsa)) {
+            Ok(certificates) => Ok(certificates),
+            Err(error) => Err(CandidateError::TrustStore(Arc::clone(error))),
         }
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::image::descriptor::Descriptor;
 use crate::signature::envelope::EnvelopeError;
+use crate::signature::timestamp::TimestampError;
 use crate::signature::x509::ChainError;
 use crate::store::StoreError;
 use crate::trust::identity::IdentityError;
@@ -105,12 +106,15 @@ pub enum CandidateError {
     /// A certificate was not valid when the signature was made.
     #[error("authentic timestamp: {0}")]
     Validity(ChainError),
-    /// The policy demands a timestamp countersignature and there is none that holds.
-    #[error("authentic timestamp: {reason}")]
-    Timestamp {
-        /// What is missing or wrong.
-        reason: String,
-    },
+    /// The policy demands a timestamp countersignature and there is none.
+    #[error("no timestamp countersignature was found in the signature envelope")]
+    NoTimestamp,
+    /// The timestamp countersignature does not hold.
+    #[error("timestamp countersignature: {0}")]
+    Timestamp(#[from] TimestampError),
+    /// A certificate of the timestamping authority is revoked, or it is not known.
+    #[error("timestamping authority: {0}")]
+    TimestampRevocation(Box<Self>),
     /// A certificate is revoked.
     #[error("signing certificate with subject {subject:?} is revoked")]
     Revoked {
@@ -124,6 +128,8 @@ pub enum CandidateError {
         subject: String,
         /// What data is missing, and where it would come from.
         reason: String,
+        /// The CRL that would tell.
+        crl_url: Option<String>,
     },
     /// The signature is for other content.
     #[error("signed content is {signed}, but this is {found}")]
@@ -165,9 +171,11 @@ impl CandidateError {
             | Self::UntrustedIdentity { .. }
             | Self::PluginRequired { .. }
             | Self::UserMetadata { .. } => FailureClass::NotTrusted,
-            Self::Expired { .. } | Self::Validity(_) | Self::Timestamp { .. } => {
-                FailureClass::Expired
-            }
+            Self::Expired { .. }
+            | Self::Validity(_)
+            | Self::NoTimestamp
+            | Self::Timestamp(_)
+            | Self::TimestampRevocation(_) => FailureClass::Expired,
             Self::Revoked { .. } | Self::RevocationUnknown { .. } => FailureClass::Revoked,
             Self::ContentMismatch { .. } => FailureClass::ContentMismatch,
         }
@@ -183,7 +191,10 @@ impl CandidateError {
             Self::Subject(_) | Self::UntrustedIdentity { .. } => 4,
             Self::PluginRequired { .. } => 5,
             Self::Expired { .. } => 6,
-            Self::Validity(_) | Self::Timestamp { .. } => 7,
+            Self::Validity(_)
+            | Self::NoTimestamp
+            | Self::Timestamp(_)
+            | Self::TimestampRevocation(_) => 7,
             Self::Revoked { .. } | Self::RevocationUnknown { .. } => 8,
             Self::ContentMismatch { .. } => 9,
             Self::UserMetadata { .. } => 10,
@@ -203,8 +214,9 @@ impl CandidateError {
             Self::ContentMismatch { signed, found } if signed.digest == found.digest => {
                 Some(format!("dockseal verify --media-type {} ...", signed.media_type))
             }
-            Self::RevocationUnknown { .. } => {
-                Some("dockseal crl import --url URL FILE.crl".to_owned())
+            Self::TimestampRevocation(error) => error.hint(),
+            Self::RevocationUnknown { crl_url, .. } => {
+                crl_url.as_ref().map(|url| format!("dockseal crl import --url {url} FILE.crl"))
             }
             _ => None,
         }

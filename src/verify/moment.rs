@@ -6,11 +6,13 @@
 use jiff::Timestamp;
 
 use crate::signature::envelope::{Envelope, SignedContent, SigningScheme};
+use crate::signature::timestamp;
 use crate::trust::level::TimestampRule;
 use crate::trust::policy::Statement;
 use crate::trust::store::StoreType;
 
 use super::error::CandidateError;
+use super::{Verifier, revocation};
 
 /// Fails from the moment of expiry on, not only after it.
 pub(super) fn expiry(content: &SignedContent, now: Timestamp) -> Result<String, CandidateError> {
@@ -23,26 +25,46 @@ pub(super) fn expiry(content: &SignedContent, now: Timestamp) -> Result<String, 
 
 /// Whether all certificates were valid at the moment that counts for the signature's scheme.
 pub(super) fn authentic(
-    statement: &Statement,
+    verifier: &Verifier<'_>,
     envelope: &Envelope,
     content: &SignedContent,
-    now: Timestamp,
 ) -> Result<String, CandidateError> {
+    let Verifier { statement, options, .. } = verifier;
     match content.scheme() {
         SigningScheme::SigningAuthority => {
             valid_at(content, content.signing_time(), "signing time")
         }
-        SigningScheme::X509 if needs_timestamp(statement, content, now) => {
-            Err(CandidateError::Timestamp {
-                reason: match envelope.timestamp_token() {
-                    None => "no timestamp countersignature was found in the signature envelope",
-                    Some(_) => "timestamp countersignatures can't be verified by this version",
-                }
-                .to_owned(),
-            })
+        SigningScheme::X509 if needs_timestamp(statement, content, options.now) => {
+            countersigned(verifier, envelope, content)
         }
-        SigningScheme::X509 => valid_at(content, now, "time of verification"),
+        SigningScheme::X509 => valid_at(content, options.now, "time of verification"),
     }
+}
+
+/// Whether a timestamp countersignature proves that the signature was made while the certificates
+/// were valid (§6.3). The authority's own certificates must not be revoked (security.md S13), and
+/// unknown is not enough: this part is enforced at every level at which the step is.
+fn countersigned(
+    verifier: &Verifier<'_>,
+    envelope: &Envelope,
+    content: &SignedContent,
+) -> Result<String, CandidateError> {
+    let Verifier { options, anchors, .. } = verifier;
+    let token = envelope.timestamp_token().ok_or(CandidateError::NoTimestamp)?;
+    let roots = anchors.tsa()?;
+    let timestamp =
+        timestamp::verify(token, envelope.signature(), roots, options.certificate_rules)?;
+    content
+        .chain()
+        .check_validity(timestamp.earliest(), timestamp.latest())
+        .map_err(CandidateError::Validity)?;
+    revocation::check(timestamp.chain(), &options.revocation, None, options.now)
+        .map_err(|error| CandidateError::TimestampRevocation(Box::new(error)))?;
+    Ok(format!(
+        "timestamped at {} by {:?}, when all certificates were valid",
+        timestamp.generated(),
+        timestamp.chain().leaf().subject().to_string()
+    ))
 }
 
 /// Whether the policy demands a timestamp countersignature of this signature (§6.2).

@@ -443,3 +443,34 @@ fn trust_is_in_certificates_not_keys() {
     assert!(matches!(error, CandidateError::UntrustedRoot { .. }), "{error}");
     assert!(error.to_string().contains("ca:other"));
 }
+
+/// The layout of the reference with a timestamp and a leaf that has expired since (§6).
+const TIMESTAMPED: &str =
+    "lt/blobs/sha256/b4d9a9d16280438ef5ce653ef323a575705e1b1f9fa7947c70f2df5c3fcddcb7";
+
+fn trust_tsa(fixture: &Fixture, file: &str) {
+    let root = fsutil::read_bounded(&data(file), 1 << 20).unwrap();
+    let store = StoreRef::parse("tsa:t").unwrap();
+    fixture.stores().add_bytes(&store, "tsa.crt", &root).unwrap();
+}
+
+#[test]
+fn a_timestamp_proves_that_an_expired_certificate_was_valid() {
+    let stores = "\"ca:s\",\"tsa:t\"";
+    for (verification, tsa_root, passes) in [
+        (r#"{"level":"strict"}"#, "valid/ts/root.crt", true),
+        (r#"{"level":"strict","verifyTimestamp":"afterCertExpiry"}"#, "valid/ts/root.crt", true),
+        (r#"{"level":"strict"}"#, "valid/root.crt", false),
+        (r#"{"level":"permissive"}"#, "valid/root.crt", true),
+    ] {
+        let fixture = Fixture::with(verification, stores, "\"*\"");
+        trust_root_of(&fixture, TIMESTAMPED);
+        trust_tsa(&fixture, tsa_root);
+        let result = fixture.verify_at(GOOD, &[data(TIMESTAMPED)], &subject());
+        assert_eq!(result.is_ok(), passes, "{verification} {tsa_root}: {result:?}");
+    }
+    let without = strict();
+    trust_root_of(&without, TIMESTAMPED);
+    let error = reason(without.verify(TIMESTAMPED));
+    assert!(matches!(error, CandidateError::Validity(_)), "{error}");
+}

@@ -4,8 +4,15 @@
 //! and cache. Keys and certificates are those of testdata/notation (public test keys).
 //! `SNAPSHOTS=overwrite cargo test --test cli` writes the snapshots anew.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests fail where something is not as it must be"
+)]
+
 mod cache;
 mod cert;
+mod crl;
 mod key;
 mod policy;
 mod sign;
@@ -70,7 +77,7 @@ impl Host {
     pub(crate) fn policy(&self, verification: &str) {
         self.write(
             "config/trustpolicy.oci.json",
-            &format!(
+            format!(
                 r#"{{"version":"1.0","trustPolicies":[{{"name":"all","registryScopes":["*"],"signatureVerification":{{"level":{verification}}},"trustStores":["ca:notary"],"trustedIdentities":["*"]}}]}}"#
             ),
         );

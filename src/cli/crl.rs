@@ -1,0 +1,95 @@
+//! `dockseal crl`: revocation lists for hosts without a network.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::trust::crls::{CrlBundle, CrlCache, read_crl};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::table;
+
+/// Subcommands of `dockseal crl`.
+#[derive(Debug, Subcommand)]
+pub(super) enum CrlCommand {
+    /// Put a CRL into the cache that notation uses too
+    Import(ImportArgs),
+    /// List the cached CRLs
+    #[command(visible_alias = "ls")]
+    List,
+}
+
+impl CrlCommand {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let cache = CrlCache::new(&context.dirs.cache()?);
+        match self {
+            Self::Import(args) => args.run(context, &cache),
+            Self::List => list(context, &cache),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// Distribution point, exactly as the certificates have it
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The delta CRL that continues the CRL
+    #[arg(long, value_name = "FILE")]
+    delta: Option<PathBuf>,
+    /// The CRL, DER or PEM
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl ImportArgs {
+    fn run(self, context: &Context, cache: &CrlCache) -> Result<(), Failure> {
+        let bundle = CrlBundle {
+            base: read_crl(&self.file)?,
+            delta: self.delta.as_deref().map(read_crl).transpose()?,
+        };
+        let printer = context.printer;
+        for crl in std::iter::once(&bundle.base).chain(&bundle.delta) {
+            match crl.next_update() {
+                None => printer.warning("the CRL has no next update, it will not be believed"),
+                Some(next) if next < context.now => printer
+                    .warning(format_args!("the CRL expired at {next}, it will not be believed")),
+                Some(_) => {}
+            }
+        }
+        if bundle.base.is_delta() {
+            return Err(Failure::usage("the file holds a delta CRL; it goes with --delta"));
+        }
+        let path = cache.put(&self.url, &bundle)?;
+        printer.note(format_args!("wrote {}", path.display()));
+        printer.line(format_args!("Successfully imported the CRL of {}", self.url))?;
+        Ok(())
+    }
+}
+
+/// The cache has digests of URLs only, so lists are told apart by their issuers.
+fn list(context: &Context, cache: &CrlCache) -> Result<(), Failure> {
+    let header = ["ISSUER", "THIS UPDATE", "NEXT UPDATE", "ENTRIES", "DELTA", "FILE"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for path in cache.entries()? {
+        let bundle = match cache.read(&path) {
+            Ok(Some(bundle)) => bundle,
+            Ok(None) => continue,
+            Err(error) => {
+                context.printer.warning(error);
+                continue;
+            }
+        };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        rows.push(vec![
+            bundle.base.issuer().to_string(),
+            bundle.base.this_update().to_string(),
+            bundle.base.next_update().map_or_else(|| "-".to_owned(), |next| next.to_string()),
+            bundle.base.entry_count().to_string(),
+            if bundle.delta.is_some() { "yes" } else { "no" }.to_owned(),
+            name.unwrap_or_default(),
+        ]);
+    }
+    Ok(context.printer.data(table(&rows).as_bytes())?)
+}
