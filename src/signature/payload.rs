@@ -100,6 +100,13 @@ impl Payload {
         Self::checked(&target.media_type, &target.digest, target.size, target.annotations)
     }
 
+    /// Refuses payloads whose target has members beyond the four that are signed on purpose. Only
+    /// for envelopes made on our own behalf; verifiers ignore them.
+    pub(crate) fn refuse_unknown_members(bytes: &[u8]) -> Result<(), PayloadError> {
+        json::read::<ExactPayload>(bytes, &RULES)?;
+        Ok(())
+    }
+
     fn checked(
         media_type: &str,
         digest: &Digest,
@@ -152,6 +159,26 @@ struct WirePayload {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireTarget {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// [`WirePayload`] without tolerance.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only which members there are is of interest")]
+struct ExactPayload {
+    #[serde(rename = "targetArtifact")]
+    target_artifact: ExactTarget,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "only which members there are is of interest")]
+struct ExactTarget {
     media_type: String,
     digest: Digest,
     size: u64,

@@ -289,3 +289,75 @@ fn is_registered(key: &AttributeKey) -> bool {
         AttributeKey::Int(label) => (1..=7).contains(label),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: &str) -> AttributeKey {
+        AttributeKey::Text(name.to_owned())
+    }
+
+    fn value(text: &str) -> AttributeValue {
+        AttributeValue::Json(text.into())
+    }
+
+    fn header(others: &[(AttributeKey, AttributeValue)]) -> ProtectedHeader {
+        let moment = Moment::utc(jiff::Timestamp::constant(1_800_000_000, 0));
+        let critical = others.iter().map(|(key, _)| key.clone());
+        ProtectedHeader {
+            content_type: Some(payload::MEDIA_TYPE.to_owned()),
+            critical: std::iter::once(text(SIGNING_SCHEME)).chain(critical).collect(),
+            scheme: Some(SigningScheme::X509.name().to_owned()),
+            signing_time: Some(moment),
+            others: others.to_vec(),
+            ..ProtectedHeader::default()
+        }
+    }
+
+    #[test]
+    fn n01_a_plugin_hides_no_other_critical_attribute() {
+        let attributes = header(&[
+            (text(VERIFICATION_PLUGIN), value("foo")),
+            (text(VERIFICATION_PLUGIN_MIN_VERSION), value("1.0.0")),
+            (AttributeKey::Int(-70_000), value("v")),
+            (text("x"), value("v")),
+        ])
+        .attributes()
+        .unwrap();
+        assert_eq!(
+            attributes.plugin,
+            Some(PluginRequirement { name: "foo".into(), min_version: Some("1.0.0".into()) })
+        );
+        let keys: Vec<_> = attributes.extended.iter().map(|attribute| &attribute.key).collect();
+        assert_eq!(keys, [&AttributeKey::Int(-70_000), &text("x")]);
+        let critical =
+            |attribute: &ExtendedAttribute| attribute.criticality == Criticality::Critical;
+        assert!(attributes.extended.iter().all(critical));
+    }
+
+    #[test]
+    fn n01_a_minimum_version_without_plugin_is_an_unknown_attribute() {
+        let lone = header(&[(text(VERIFICATION_PLUGIN_MIN_VERSION), value("1.0.0"))]);
+        let attributes = lone.attributes().unwrap();
+        assert_eq!(attributes.plugin, None);
+        assert_eq!(attributes.extended.len(), 1);
+    }
+
+    #[test]
+    fn plugin_attributes_are_critical_texts_with_content() {
+        let problem = |header: ProtectedHeader| match header.attributes() {
+            Err(EnvelopeError::Attribute { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        };
+        let named = |value| header(&[(text(VERIFICATION_PLUGIN), value)]);
+        assert_eq!(problem(named(value(" "))), AttributeProblem::Empty);
+        assert_eq!(
+            problem(named(AttributeValue::Json(1.into()))),
+            AttributeProblem::WrongType { expected: "a text" }
+        );
+        let mut not_critical = named(value("foo"));
+        not_critical.critical.pop();
+        assert_eq!(problem(not_critical), AttributeProblem::NotCritical);
+    }
+}

@@ -31,7 +31,7 @@ pub use error::{AttributeProblem, EnvelopeError};
 pub use header::{
     AttributeKey, AttributeValue, Criticality, ExtendedAttribute, PluginRequirement, SigningScheme,
 };
-pub use sign::{SignError, SignRequest, sign};
+pub use sign::{SignError, SignRequest, check_generated, sign};
 
 use self::header::{ProtectedHeader, SignedAttributes};
 use crate::signature::algorithm::SignatureAlgorithm;

@@ -8,7 +8,7 @@ use super::header::{
     AUTHENTIC_SIGNING_TIME, AttributeKey, AttributeValue, Criticality, EXPIRY, ExtendedAttribute,
     SIGNING_SCHEME, SigningScheme,
 };
-use super::{Envelope, EnvelopeFormat, cose, jws, time};
+use super::{Envelope, EnvelopeFormat, SignedContent, cose, jws, time};
 use crate::signature::algorithm::KeySpec;
 use crate::signature::payload::Payload;
 use crate::signature::signer::{Signer, SignerError};
@@ -137,6 +137,35 @@ fn check_own_result(
         return Err(SignError::OtherPayload);
     }
     Ok(())
+}
+
+/// Judges an envelope that a plugin made as a whole (spec §8.2, `generate-envelope`).
+///
+/// It has to verify, its certificates have to be valid at its signing time, and it has to sign
+/// what `payload` says: the same artifact, all of the annotations. The plugin may add annotations,
+/// but no other members.
+///
+/// # Errors
+/// The first of these that does not hold.
+pub fn check_generated(
+    format: EnvelopeFormat,
+    bytes: &[u8],
+    payload: &Payload,
+    rules: CertificateRules,
+) -> Result<SignedContent, SignError> {
+    let content = Envelope::decode(bytes, format)?.verify_signature(rules)?;
+    content.chain().check_validity(content.signing_time(), content.signing_time())?;
+    let generated = content.payload();
+    let kept = payload
+        .annotations()
+        .iter()
+        .all(|(key, value)| generated.annotations().get(key) == Some(value));
+    if !kept || !generated.target().same_content(payload.target()) {
+        return Err(SignError::OtherPayload);
+    }
+    Payload::refuse_unknown_members(content.payload_json())
+        .map_err(|cause| SignError::OwnResult(cause.into()))?;
+    Ok(content)
 }
 
 enum Unsigned {

@@ -201,3 +201,46 @@ fn what_a_signer_returns_is_verified() {
         assert!(matches!(error, SignError::Chain(_)));
     }
 }
+
+#[test]
+fn envelopes_of_plugins_sign_what_was_asked() {
+    let asked = request();
+    let generated = |metadata: &[(&str, &str)], time_text: &str| {
+        let pairs = metadata.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        let payload = Payload::new(&target(), pairs.collect()).unwrap();
+        SignRequest::new(payload, time(time_text))
+    };
+    let check = |request: &SignRequest| {
+        let bytes = sign(EnvelopeFormat::Cose, request, &signer("ec256")).unwrap();
+        check_generated(EnvelopeFormat::Cose, &bytes, &asked.payload, STRICT).map(drop)
+    };
+    let build = ("build", "42 <&> é");
+    check(&generated(&[build], "2026-06-01T00:00:00Z")).unwrap();
+    check(&generated(&[build, ("more", "x")], "2026-06-01T00:00:00Z")).unwrap();
+    for metadata in [&[][..], &[("build", "43")]] {
+        assert!(matches!(
+            check(&generated(metadata, "2026-06-01T00:00:00Z")),
+            Err(SignError::OtherPayload)
+        ));
+    }
+    let other = Payload::new(
+        &crate::image::descriptor::Descriptor::of(
+            "a/b",
+            crate::image::digest::Algorithm::Sha256,
+            b"",
+        ),
+        BTreeMap::new(),
+    );
+    let bytes =
+        sign(EnvelopeFormat::Jws, &generated(&[], "2026-06-01T00:00:00Z"), &signer("ec256"));
+    assert!(matches!(
+        check_generated(EnvelopeFormat::Jws, &bytes.unwrap(), &other.unwrap(), STRICT),
+        Err(SignError::OtherPayload)
+    ));
+    let with_more = format!(
+        r#"{{"targetArtifact":{{"mediaType":"a/b","digest":"{}","size":1,"urls":[]}}}}"#,
+        target().digest
+    );
+    Payload::from_json(with_more.as_bytes()).unwrap();
+    Payload::refuse_unknown_members(with_more.as_bytes()).unwrap_err();
+}
