@@ -349,6 +349,27 @@ fn chains_are_built_over_intermediates_in_any_order() {
     ));
 }
 
+#[test]
+fn s11_many_certificates_of_one_name_do_not_explode() {
+    let mut token = Token::new();
+    let leaf = token.leaf.der(&token.authority);
+    let twins = (100..128u8).map(|serial| {
+        // Each could be issued by each other.
+        let twin = Party { name: token.authority.name.clone(), key: Party::p256("x").key };
+        Template { serial, ..Template::authority(&twin) }.der(&twin)
+    });
+    token.certificates = Some(twins.chain([leaf.clone()]).collect());
+    token.reference = Some(reference_to(&leaf));
+    let started = std::time::Instant::now();
+    assert!(matches!(
+        verify(&token.build(), MESSAGE, &[], STRICT),
+        Err(TimestampError::Untrusted { .. })
+    ));
+    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+    token.certificates = Some(vec![leaf; 31]);
+    assert!(matches!(token.verdict(), Err(TimestampError::Invalid { .. })));
+}
+
 fn reference_to(leaf: &[u8]) -> Vec<u8> {
     let digest = crypto::hash(HashAlgorithm::Sha256, leaf);
     let identifier = write::sequence(&[&write::octet_string(&digest)]);
