@@ -195,7 +195,7 @@ fn is_revoked(status: Result<RevocationStatus, CrlError>) -> bool {
 fn entries_and_their_reasons() {
     let world = World::new();
     let (hold, remove) = (|| reason(6), || reason(8));
-    let table: [(Vec<Vec<u8>>, bool); 10] = [
+    let table: [(Vec<Vec<u8>>, bool); 12] = [
         (vec![], false),
         (vec![entry_of(2, 1, &[])], false),
         (vec![entry(1, &[])], true),
@@ -206,6 +206,9 @@ fn entries_and_their_reasons() {
         (vec![entry(1, &[hold()]), entry(2, &[remove()])], false),
         (vec![entry(2, &[remove()]), entry(1, &[hold()])], false),
         (vec![entry(3, &[hold()]), entry(2, &[remove()])], true),
+        // Of equal dates the first.
+        (vec![entry(2, &[hold()]), entry(2, &[remove()])], true),
+        (vec![entry(2, &[remove()]), entry(2, &[hold()])], false),
         // Any other reason is final.
         (vec![entry(1, &[reason(4)]), entry(2, &[remove()])], true),
     ];
@@ -264,6 +267,12 @@ fn lists_that_give_no_answer() {
         .basic_constraints(true, None, Critical::Yes)
         .key_usage(CERT_SIGN, Critical::Yes)
         .signed_by(&world.authority);
+    // Without key usage there is no limit.
+    let unlimited = Template::of(&world.authority)
+        .basic_constraints(true, None, Critical::Yes)
+        .signed_by(&world.authority);
+    let query = CrlQuery { issuer: &unlimited, ..world.query() };
+    assert_eq!(crl::check(&query, &world.crl(&list(vec![])), None), Ok(RevocationStatus::Good));
     let query = CrlQuery { issuer: &may_not_sign, ..world.query() };
     assert!(matches!(
         crl::check(&query, &world.crl(&list(vec![])), None),
@@ -318,6 +327,8 @@ struct Answer {
     next_update: Option<Timestamp>,
     serial: u8,
     extensions: Vec<u8>,
+    /// Names the responder by the hash of this key instead of its name.
+    key_hash_of: Option<Vec<u8>>,
 }
 
 fn good() -> Answer {
@@ -326,6 +337,7 @@ fn good() -> Answer {
         next_update: Some(now() + DAY),
         serial: 1,
         extensions: Vec::new(),
+        key_hash_of: None,
     }
 }
 
@@ -354,11 +366,12 @@ impl World {
             &next,
             &answer.extensions,
         ]);
-        let data = write::sequence(&[
-            &write::explicit(1, &signer.name),
-            &general(NOT_BEFORE),
-            &write::sequence(&[&single]),
-        ]);
+        let responder = match &answer.key_hash_of {
+            Some(key) => write::explicit(2, &hash(key)),
+            None => write::explicit(1, &signer.name),
+        };
+        let data =
+            write::sequence(&[&responder, &general(NOT_BEFORE), &write::sequence(&[&single])]);
         let list: Vec<u8> = certificates.iter().flat_map(|c| c.der().to_vec()).collect();
         let certificates = match certificates {
             [] => Vec::new(),
@@ -417,6 +430,16 @@ fn ocsp_answers() {
     };
     let response = world.ocsp(&answer, &world.authority, &[]);
     assert_eq!(ocsp::check(&query, &response), Ok(RevocationStatus::Good));
+    let at = |authentic: &str| {
+        let authentic_signing_time = Some(authentic.parse().unwrap());
+        ocsp::check(&CrlQuery { authentic_signing_time, ..world.query() }, &response).unwrap()
+    };
+    assert_eq!(at("2027-12-31T23:59:59Z"), RevocationStatus::Good);
+    assert_ne!(at("2028-01-01T00:00:00Z"), RevocationStatus::Good);
+    let harmless = write::extension(UNKNOWN, Critical::No, &write::null());
+    let extensions = write::explicit(1, &write::sequence(&[&harmless]));
+    let answer = Answer { extensions, next_update: Some(now()), ..good() };
+    assert_eq!(world.ocsp_status(&answer), Ok(RevocationStatus::Good));
     let try_later = write::sequence(&[&write::tlv(0x0a, &[3])]);
     assert_eq!(ocsp::check(&world.query(), &try_later), Err(OcspError::Unsuccessful { status: 3 }));
 }
@@ -446,6 +469,12 @@ fn ocsp_responders_need_the_issuers_authority() {
         ocsp::check(&world.query(), &world.ocsp(&good(), &responder, &[])),
         Err(OcspError::UnauthorizedResponder)
     );
+    // Named by their keys.
+    let key = |party: &Party| Some(party.key.public_key().to_vec());
+    let by_key = Answer { key_hash_of: key(&world.authority), ..good() };
+    assert_eq!(world.ocsp_status(&by_key), Ok(RevocationStatus::Good));
+    let by_other_key = Answer { key_hash_of: key(&stranger), ..good() };
+    assert_eq!(world.ocsp_status(&by_other_key), Err(OcspError::UnauthorizedResponder));
 }
 
 proptest::proptest! {
