@@ -16,6 +16,8 @@ mod error;
 mod message;
 mod path;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod tst_info;
 mod verify;

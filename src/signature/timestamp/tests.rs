@@ -3,6 +3,7 @@
 use der::asn1::ObjectIdentifier;
 use jiff::{SignedDuration, Timestamp};
 
+use super::testing::{Token, reference_to, reference_with, to_ber};
 use super::*;
 use crate::image::digest::Algorithm as HashAlgorithm;
 use crate::signature::envelope::Envelope;
@@ -17,12 +18,12 @@ macro_rules! testdata {
     };
 }
 
-const STRICT: CertificateRules = CertificateRules::Strict;
+pub(super) const STRICT: CertificateRules = CertificateRules::Strict;
 /// The envelope in a layout of the reference: its leaf has expired since it was stamped.
 const EXPIRED_LEAF: &[u8] = testdata!(
     "notation/lt/blobs/sha256/b4d9a9d16280438ef5ce653ef323a575705e1b1f9fa7947c70f2df5c3fcddcb7"
 );
-const MESSAGE: &[u8] = testdata!("timestamp/message");
+pub(super) const MESSAGE: &[u8] = testdata!("timestamp/message");
 
 fn root() -> Vec<Certificate> {
     certificates_from_bytes(testdata!("timestamp/root.crt")).unwrap()
@@ -123,120 +124,6 @@ fn requests_have_the_form_notation_sends() {
     assert_ne!(ours, Request::new(b"signature", HashAlgorithm::Sha256).unwrap());
 }
 
-/// A token that is right unless a test changes something.
-struct Token {
-    authority: Party,
-    signer: Party,
-    leaf: Template,
-    certificates: Option<Vec<Vec<u8>>>,
-    message: Vec<u8>,
-    generated: &'static str,
-    content_type: ObjectIdentifier,
-    digest: Option<Vec<u8>>,
-    reference: Option<Vec<u8>>,
-    nonce: Vec<u8>,
-    signers: usize,
-}
-
-const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
-
-impl Token {
-    fn new() -> Self {
-        let signer = Party::p256("tsa");
-        let leaf = Template::of(&signer)
-            .key_usage(DIGITAL_SIGNATURE, Critical::Yes)
-            .extended_key_usage(&[oid::EKU_TIME_STAMPING], Critical::Yes);
-        Self {
-            authority: Party::p256("tsaroot"),
-            signer,
-            leaf,
-            certificates: None,
-            message: MESSAGE.to_vec(),
-            generated: "20270101000000Z",
-            content_type: TST_INFO,
-            digest: None,
-            reference: None,
-            nonce: vec![5],
-            signers: 1,
-        }
-    }
-
-    fn roots(&self) -> Vec<Certificate> {
-        vec![Template::authority(&self.authority).signed_by(&self.authority)]
-    }
-
-    fn info(&self) -> Vec<u8> {
-        let sha256 = write::sequence(&[&write::oid(oid::SHA256), &write::null()]);
-        let hashed = crypto::hash(HashAlgorithm::Sha256, &self.message);
-        write::sequence(&[
-            &write::unsigned(&[1]),
-            &write::oid(ObjectIdentifier::new_unwrap("1.2.3")),
-            &write::sequence(&[&sha256, &write::octet_string(&hashed)]),
-            &write::unsigned(&[9]),
-            &write::tlv(0x18, self.generated.as_bytes()),
-            &write::unsigned(&self.nonce),
-        ])
-    }
-
-    fn build(&self) -> Vec<u8> {
-        let leaf = self.leaf.der(&self.authority);
-        let info = self.info();
-        let sha256 = write::sequence(&[&write::oid(oid::SHA256)]);
-        let hash = |bytes: &[u8]| crypto::hash(HashAlgorithm::Sha256, bytes);
-        let attribute = |kind: &str, value: &[u8]| {
-            let kind = write::oid(ObjectIdentifier::new_unwrap(kind));
-            write::sequence(&[&kind, &write::set(&[value])])
-        };
-        let reference = self.reference.clone().unwrap_or_else(|| {
-            let identifier = write::sequence(&[&write::octet_string(&hash(&leaf))]);
-            attribute(
-                "1.2.840.113549.1.9.16.2.47",
-                &write::sequence(&[&write::sequence(&[&identifier])]),
-            )
-        });
-        let digest = self.digest.clone().unwrap_or_else(|| hash(&info));
-        let attributes = [
-            attribute("1.2.840.113549.1.9.3", &write::oid(self.content_type)),
-            attribute("1.2.840.113549.1.9.4", &write::octet_string(&digest)),
-            reference,
-        ]
-        .concat();
-        let signature = self.signer.key.sign(&write::tlv(0x31, &attributes));
-        let identifier =
-            write::sequence(&[&self.authority.name, &write::unsigned(&[self.leaf.serial])]);
-        let signer = |signature: &[u8]| {
-            write::sequence(&[
-                &write::unsigned(&[1]),
-                &identifier,
-                &sha256,
-                &write::explicit(0, &attributes),
-                &self.signer.algorithm(),
-                &write::octet_string(signature),
-            ])
-        };
-        // Signers before the last one have a wrong signature.
-        let mut signers = vec![signer(&[0; 70]); self.signers.saturating_sub(1)];
-        signers.extend((self.signers > 0).then(|| signer(&signature)));
-        let certificates = self.certificates.clone().unwrap_or_else(|| vec![leaf]).concat();
-        let signed = write::sequence(&[
-            &write::unsigned(&[3]),
-            &write::set(&[&sha256]),
-            &write::sequence(&[
-                &write::oid(TST_INFO),
-                &write::explicit(0, &write::octet_string(&info)),
-            ]),
-            &write::explicit(0, &certificates),
-            &write::set(&[&signers.concat()]),
-        ]);
-        let kind = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
-        write::sequence(&[&write::oid(kind), &write::explicit(0, &signed)])
-    }
-
-    fn verdict(&self) -> Result<VerifiedTimestamp, TimestampError> {
-        verify(&self.build(), MESSAGE, &self.roots(), STRICT)
-    }
-}
-
 /// The error of a token with one thing changed.
 fn error_of(change: impl FnOnce(&mut Token)) -> TimestampError {
     let mut token = Token::new();
@@ -317,6 +204,27 @@ fn purposes_of_certificate_authorities_narrow_downwards() {
 }
 
 #[test]
+fn signers_are_named_by_key_identifier_or_signed_reference() {
+    let mut token = Token::new();
+    let identifier = write::octet_string(b"key id");
+    token.leaf =
+        token.leaf.clone().extension(oid::SUBJECT_KEY_IDENTIFIER, Critical::No, &identifier);
+    for (identifier, found) in [(&b"key id"[..], true), (b"another", false)] {
+        token.identifier = Some(write::tlv(0x80, identifier));
+        assert_eq!(token.verdict().is_ok(), found);
+    }
+    // The signed reference goes before the identifier, which is not signed.
+    let leaf = token.leaf.der(&token.authority);
+    let issuer = write::sequence(&[&write::explicit(4, &token.authority.name)]);
+    for (serial, found) in [(token.leaf.serial, true), (99, false)] {
+        let issuer_serial = write::sequence(&[&issuer, &write::unsigned(&[serial])]);
+        token.reference = Some(reference_with(&leaf, &issuer_serial));
+        token.certificates = Some(vec![leaf.clone()]);
+        assert_eq!(token.verdict().is_ok(), found);
+    }
+}
+
+#[test]
 fn one_good_signer_is_enough() {
     let mut token = Token::new();
     token.signers = 3;
@@ -370,14 +278,6 @@ fn s11_many_certificates_of_one_name_do_not_explode() {
     assert!(matches!(token.verdict(), Err(TimestampError::Invalid { .. })));
 }
 
-fn reference_to(leaf: &[u8]) -> Vec<u8> {
-    let digest = crypto::hash(HashAlgorithm::Sha256, leaf);
-    let identifier = write::sequence(&[&write::octet_string(&digest)]);
-    let kind = write::oid(ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47"));
-    let value = write::sequence(&[&write::sequence(&[&identifier])]);
-    write::sequence(&[&kind, &write::set(&[&value])])
-}
-
 #[test]
 fn responses_answer_their_request_only() {
     let request = Request::new(MESSAGE, HashAlgorithm::Sha256).unwrap();
@@ -393,36 +293,6 @@ fn responses_answer_their_request_only() {
     let der = request.der();
     token.nonce = der[der.len() - 23..der.len() - 3].to_vec();
     response(&token).token_for(&request).unwrap();
-}
-
-/// Every constructed value with an indefinite length, OCTET STRINGs in pieces.
-fn to_ber(der: &[u8]) -> Vec<u8> {
-    use der::{Reader, SliceReader};
-    let mut out = Vec::new();
-    let mut reader = SliceReader::new(der).unwrap();
-    while !reader.is_finished() {
-        let whole = reader.tlv_bytes().unwrap();
-        let mut inner = SliceReader::new(whole).unwrap();
-        let header: der::Header = inner.decode().unwrap();
-        let length = usize::try_from(header.length()).unwrap();
-        let content = &whole[whole.len() - length..];
-        match whole[0] {
-            0x04 if length > 1 => {
-                let (a, b) = content.split_at(1);
-                out.extend([0x24, 0x80]);
-                out.extend(write::octet_string(a));
-                out.extend(write::octet_string(b));
-                out.extend([0, 0]);
-            }
-            tag if tag & 0x20 != 0 => {
-                out.extend([tag, 0x80]);
-                out.extend(to_ber(content));
-                out.extend([0, 0]);
-            }
-            _ => out.extend_from_slice(whole),
-        }
-    }
-    out
 }
 
 #[test]

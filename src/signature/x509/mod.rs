@@ -31,6 +31,8 @@ mod extensions;
 pub mod generate;
 mod name;
 pub mod ocsp;
+#[cfg(test)]
+mod ocsp_tests;
 mod public_key;
 mod revocation;
 #[cfg(test)]
