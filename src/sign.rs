@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::descriptor::Descriptor;
-use crate::signature::envelope::{self, EnvelopeFormat, SignRequest};
+use crate::image::digest::hex;
+use crate::signature::envelope::{self, Envelope, EnvelopeError, EnvelopeFormat, SignRequest};
 use crate::signature::payload::{Payload, PayloadError};
 use crate::signature::signer::Signer;
 use crate::signature::x509::CertificateRules;
@@ -21,6 +22,12 @@ use crate::store::{Added, NewSignature, SignatureStore, StoreError};
 
 /// What the unsigned attribute `signingAgent` says.
 const SIGNING_AGENT: &str = concat!("dockseal/", env!("CARGO_PKG_VERSION"));
+
+/// Annotation with the fingerprints of the certificates, leaf first.
+const THUMBPRINT: &str = "io.cncf.notary.x509chain.thumbprint#S256";
+
+/// Annotation with the time of signing.
+const CREATED: &str = "org.opencontainers.image.created";
 
 /// How a signature is made.
 #[derive(Clone, Debug)]
@@ -67,7 +74,48 @@ pub fn sign(
     request.signing_agent = Some(SIGNING_AGENT.to_owned());
     request.rules = options.certificate_rules;
     let bytes = envelope::sign(options.format, &request, signer)?;
-    Ok(NewSignature { bytes, media_type: options.format.media_type() })
+    Ok(to_store(&Envelope::decode(&bytes, options.format)?)?)
+}
+
+/// Attaches an envelope that exists to `subject`, which it must have signed. Whether it is trusted
+/// is for who verifies it.
+///
+/// # Errors
+/// [`AttachError`] when the envelope's integrity is broken, or it signs something else.
+pub fn attachable(
+    subject: &Descriptor,
+    bytes: &[u8],
+    rules: CertificateRules,
+) -> Result<NewSignature, AttachError> {
+    let envelope = Envelope::decode_any(bytes)?;
+    let content = envelope.verify_integrity(rules)?;
+    let signed = content.payload().target();
+    if !signed.same_content(subject) {
+        return Err(AttachError::ContentMismatch {
+            signed: Box::new(signed.clone()),
+            found: Box::new(subject.clone()),
+        });
+    }
+    Ok(to_store(&envelope)?)
+}
+
+/// The envelope with the annotations that notation gives signature manifests (§9.1).
+fn to_store(envelope: &Envelope) -> Result<NewSignature, EnvelopeError> {
+    let content = envelope.unverified_content()?;
+    let thumbprints: Vec<_> = content
+        .certificates()
+        .iter()
+        .map(|certificate| format!("\"{}\"", hex(&certificate.sha256_fingerprint())))
+        .collect();
+    let annotations = [
+        (THUMBPRINT, format!("[{}]", thumbprints.join(","))),
+        (CREATED, content.signing_time().to_string()),
+    ];
+    Ok(NewSignature {
+        bytes: envelope.bytes().to_vec(),
+        media_type: envelope.format().media_type(),
+        annotations: annotations.map(|(key, value)| (key.to_owned(), value)).into(),
+    })
 }
 
 /// Signs `subject` and keeps the envelope in a store.
@@ -98,6 +146,9 @@ pub enum SignError {
     /// The envelope can't be made.
     #[error(transparent)]
     Envelope(#[from] envelope::SignError),
+    /// The own result can't be read.
+    #[error(transparent)]
+    OwnResult(#[from] EnvelopeError),
     /// The expiry is negative, has fractions of seconds, or lies beyond the calendar.
     #[error("expiry duration {duration:?} must be a positive number of whole seconds")]
     Expiry {
@@ -110,4 +161,21 @@ pub enum SignError {
     /// The signature could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why an envelope can't be attached to something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// It signs something else.
+    #[error("the signature is for {signed}, not for {found}")]
+    ContentMismatch {
+        /// What it signs.
+        signed: Box<Descriptor>,
+        /// What it was to be attached to.
+        found: Box<Descriptor>,
+    },
+    /// It is no envelope, or its integrity is broken.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
 }

@@ -8,12 +8,13 @@ use std::io;
 
 use crate::fsutil::FileError;
 use crate::image::local::LocalError;
-use crate::sign::SignError;
+use crate::sign::{AttachError, SignError};
 use crate::signature::signer::SignerError;
 use crate::signature::signer::config::ConfigError;
 use crate::signature::signer::keys::KeysError;
 use crate::signature::x509::generate::GenerateError;
 use crate::store::StoreError;
+use crate::store::layout::LayoutError;
 use crate::trust::crls::CrlFileError;
 use crate::trust::files::PolicyFileError;
 use crate::trust::policy::PolicyError;
@@ -106,7 +107,33 @@ impl From<NoDirectory> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::of(Exit::Unavailable, &error)
+        match error {
+            StoreError::Layout(error) => error.into(),
+            error => Self::of(Exit::Unavailable, &error),
+        }
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        let exit = match &error {
+            LayoutError::Reference { .. } => Exit::Usage,
+            LayoutError::File(_) | LayoutError::Lock { .. } => Exit::Unavailable,
+            error if error.is_not_found() => Exit::Unavailable,
+            LayoutError::Altered { .. } => Exit::ContentMismatch,
+            _ => Exit::Malformed,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        let exit = match &error {
+            AttachError::ContentMismatch { .. } => Exit::ContentMismatch,
+            AttachError::Envelope(_) => Exit::InvalidSignature,
+        };
+        Self::of(exit, &error)
     }
 }
 
@@ -190,6 +217,7 @@ impl From<SignError> for Failure {
         let exit = match &error {
             SignError::Expiry { .. } | SignError::Payload(_) => Exit::Usage,
             SignError::Envelope(_) | SignError::Store(_) => Exit::Unavailable,
+            SignError::OwnResult(_) => Exit::Internal,
         };
         Self::of(exit, &error)
     }

@@ -5,6 +5,7 @@
 
 pub mod plugin;
 
+mod attach;
 mod cache;
 mod cert;
 mod context;
@@ -13,6 +14,7 @@ mod duration;
 mod exit;
 mod failure;
 mod key;
+mod list;
 mod output;
 mod policy;
 mod report;
@@ -70,6 +72,13 @@ enum Command {
     Sign(sign::SignArgs),
     /// Verify the signatures of a manifest
     Verify(verify::VerifyArgs),
+    /// List the signatures of a manifest
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    /// Put signature files beside the image they sign
+    Attach(attach::AttachArgs),
+    /// Copy the signatures of an image into files
+    Detach(attach::DetachArgs),
     /// Manage certificates of the trust stores
     #[command(subcommand, visible_alias = "certificate")]
     Cert(cert::CertCommand),
@@ -92,6 +101,9 @@ impl Command {
         match self {
             Self::Sign(args) => args.run(context),
             Self::Verify(args) => args.run(context),
+            Self::List(args) => args.run(context),
+            Self::Attach(args) => args.run(context),
+            Self::Detach(args) => args.run(context),
             Self::Cert(command) => command.run(context),
             Self::Key(command) => command.run(context),
             Self::Policy(command) => command.run(context),

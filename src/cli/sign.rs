@@ -12,6 +12,7 @@ use crate::signature::signer::keys::{KeySource, SigningKeys};
 use crate::signature::signer::local::LocalSigner;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
+use crate::store::layout::SignatureManifest;
 use crate::store::{Added, NewSignature, SignatureStore};
 
 use super::context::Context;
@@ -32,18 +33,42 @@ pub(super) struct SignArgs {
     subject: SubjectArgs,
     #[command(flatten)]
     key: KeyArgs,
-    /// Write the signature to FILE, or - for standard output [default: the signature cache]
+    /// Write the signature to FILE, or - for standard output [default: the OCI
+    /// layout, else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Format of the signature envelope [default: the configuration's, else jws]
     #[arg(long, value_name = "FORMAT", value_parser = ["jws", "cose"])]
     signature_format: Option<String>,
+    /// Form of the signature manifest in an OCI layout; notation 1.3 does not see oci1.1
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", requires = "oci_layout")]
+    signature_manifest: ManifestForm,
     /// Metadata to be signed too; repeatable
     #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
     user_metadata: Vec<(String, String)>,
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+}
+
+/// Form of signature manifests.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum ManifestForm {
+    /// For every notation
+    #[default]
+    Legacy,
+    /// With artifactType
+    #[value(name = "oci1.1")]
+    Oci11,
+}
+
+impl From<ManifestForm> for SignatureManifest {
+    fn from(form: ManifestForm) -> Self {
+        match form {
+            ManifestForm::Legacy => Self::Legacy,
+            ManifestForm::Oci11 => Self::Oci11,
+        }
+    }
 }
 
 /// Which key signs.
@@ -115,16 +140,27 @@ impl SignArgs {
             context.printer.note("signed the descriptor only, content was not checked");
         }
         let Some(output) = &self.output else {
-            let cache = SignatureCache::new(&context.dirs.cache()?);
-            let added = cache.add(&subject.descriptor, &envelope)?;
-            return report(context, &subject, &envelope, Some(&added));
+            let added = self.store(&subject, context)?.add(&subject.descriptor, &envelope)?;
+            return report(context, &subject, &envelope, &added);
         };
         if output.as_os_str() == "-" {
             context.printer.note(format_args!("Successfully signed {}", subject.reference()));
             return Ok(context.printer.data(&envelope.bytes)?);
         }
         let added = DetachedFiles::new(output.clone(), []).add(&subject.descriptor, &envelope)?;
-        report(context, &subject, &envelope, Some(&added))
+        report(context, &subject, &envelope, &added)
+    }
+
+    /// Where signatures go when no file is named: beside the image, else the cache.
+    fn store(
+        &self,
+        subject: &Subject,
+        context: &Context,
+    ) -> Result<Box<dyn SignatureStore>, Failure> {
+        Ok(match &subject.layout {
+            Some(layout) => Box::new(layout.clone().writing(self.signature_manifest.into())),
+            None => Box::new(SignatureCache::new(&context.dirs.cache()?)),
+        })
     }
 
     /// The option, else what the configuration says, else JWS.
@@ -188,17 +224,15 @@ fn report(
     context: &Context,
     subject: &Subject,
     envelope: &NewSignature,
-    added: Option<&Added>,
+    added: &Added,
 ) -> Result<(), Failure> {
     let printer = context.printer;
     if printer.format() == Format::Json {
-        let signature = added.map(|added| {
-            json!({
-                "location": added.location,
-                "digest": added.digest,
-                "mediaType": envelope.media_type,
-                "size": envelope.bytes.len(),
-            })
+        let signature = json!({
+            "location": added.location,
+            "digest": added.digest,
+            "mediaType": envelope.media_type,
+            "size": envelope.bytes.len(),
         });
         return Ok(printer.json(&json!({
             "schemaVersion": SCHEMA_VERSION,
@@ -211,8 +245,6 @@ fn report(
         return Ok(printer.line(&subject.descriptor.digest)?);
     }
     printer.line(format_args!("Successfully signed {}", subject.reference()))?;
-    if let Some(added) = added {
-        printer.note(format_args!("Signature written to {}", added.location.display()));
-    }
+    printer.note(format_args!("Signature written to {}", added.location.display()));
     Ok(())
 }

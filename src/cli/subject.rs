@@ -9,6 +9,7 @@ use crate::image::digest::{Algorithm, Digest};
 use crate::image::json::{self, Rules};
 use crate::image::local::{Agreement, LocalDocument, MediaTypeSource};
 use crate::image::manifest::MAX_BYTES;
+use crate::store::layout::{LayoutReference, OciLayout};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -18,24 +19,28 @@ use super::read_input;
 /// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SubjectArgs {
-    /// The manifest: a file, or - for standard input
+    /// The manifest: with --local a file or - for standard input, with --oci-layout DIR:TAG or
+    /// DIR@DIGEST
     #[arg(value_name = "SOURCE", required_unless_present = "descriptor")]
     source: Option<PathBuf>,
     /// SOURCE is a file with the manifest itself
     #[arg(long, short)]
     local: bool,
+    /// SOURCE is in an OCI image layout directory; signatures are there too
+    #[arg(long, conflicts_with = "local")]
+    oci_layout: bool,
     /// Descriptor instead of content: JSON, or @FILE with JSON
-    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["source", "local"])]
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["source", "local", "oci_layout"])]
     descriptor: Option<String>,
     /// Media type of the manifest [default: what it says itself]
-    #[arg(long, value_name = "TYPE", conflicts_with = "descriptor")]
+    #[arg(long, value_name = "TYPE", requires = "local")]
     media_type: Option<String>,
     /// Use --media-type even if the manifest says another one
     #[arg(long, requires = "media_type")]
     force_media_type: bool,
-    /// Digest algorithm of the descriptor
-    #[arg(long, value_name = "ALG", default_value = "sha256", conflicts_with = "descriptor")]
-    digest_algorithm: Algorithm,
+    /// Digest algorithm of the descriptor [default: sha256]
+    #[arg(long, value_name = "ALG", requires = "local")]
+    digest_algorithm: Option<Algorithm>,
 }
 
 /// A subject that is known.
@@ -49,6 +54,8 @@ pub(super) struct Subject {
     pub(super) content: ContentSeen,
     /// The file it was read from.
     pub(super) path: Option<PathBuf>,
+    /// The layout it is in.
+    pub(super) layout: Option<OciLayout>,
 }
 
 /// Whether the descriptor was computed from content.
@@ -79,6 +86,9 @@ impl SubjectArgs {
         let Some(source) = &self.source else {
             return Err(Failure::usage("a manifest is needed: --local FILE"));
         };
+        if self.oci_layout {
+            return in_layout(&source.to_string_lossy());
+        }
         if !self.local {
             return Err(Failure::usage(format!(
                 "{} is taken for an image; a file with a manifest needs --local",
@@ -93,7 +103,8 @@ impl SubjectArgs {
         let bytes = read_input(source, MAX_BYTES as u64)?;
         let agreement = if self.force_media_type { Agreement::Waived } else { Agreement::Required };
         let named = self.media_type.as_deref();
-        let document = LocalDocument::describe(&bytes, self.digest_algorithm, named, agreement)?;
+        let algorithm = self.digest_algorithm.unwrap_or(Algorithm::Sha256);
+        let document = LocalDocument::describe(&bytes, algorithm, named, agreement)?;
         if document.source == MediaTypeSource::Default {
             context.printer.warning(format_args!(
                 "nothing says what {} is, it is taken for {}; --media-type says it",
@@ -107,8 +118,23 @@ impl SubjectArgs {
             name: (!is_stdin).then(|| source.display().to_string()),
             content: ContentSeen::Yes,
             path: (!is_stdin).then(|| source.to_owned()),
+            layout: None,
         })
     }
+}
+
+/// Something in an OCI layout: `DIR:TAG` or `DIR@DIGEST`. Its manifest is read and hashed.
+pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
+    let reference = LayoutReference::parse(text)?;
+    let layout = OciLayout::open(&reference.path)?;
+    let manifest = layout.resolve(&reference.target)?;
+    Ok(Subject {
+        descriptor: manifest.descriptor,
+        name: Some(reference.path.display().to_string()),
+        content: ContentSeen::Yes,
+        path: None,
+        layout: Some(layout),
+    })
 }
 
 /// A descriptor on the command line. All three members are mandatory (rule N-07): signing a bare
@@ -154,6 +180,7 @@ fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
         name: None,
         content: ContentSeen::No,
         path: None,
+        layout: None,
     })
 }
 

@@ -24,8 +24,8 @@ use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     subject: SubjectArgs,
-    /// File with a signature; repeatable, one trusted signature is enough [default: the signature
-    /// cache]
+    /// File with a signature; repeatable, one trusted signature is enough [default: those in the
+    /// OCI layout, else the signature cache]
     #[arg(long, short, visible_short_alias = 'f', value_name = "FILE")]
     signature: Vec<PathBuf>,
     /// Registry scope that selects the policy statement [default: the statement with scope *]
@@ -83,7 +83,7 @@ impl VerifyArgs {
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);
-        match verifier.verify(&subject.descriptor, &*self.store(context)?) {
+        match verifier.verify(&subject.descriptor, &*self.store(&subject, context)?) {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
                 print_trusted(context.printer, &subject, &trusted, &policy)
@@ -121,12 +121,17 @@ impl VerifyArgs {
         })
     }
 
-    fn store(&self, context: &Context) -> Result<Box<dyn SignatureStore>, Failure> {
-        Ok(match self.signature.split_first() {
-            Some((first, others)) => {
+    fn store(
+        &self,
+        subject: &Subject,
+        context: &Context,
+    ) -> Result<Box<dyn SignatureStore>, Failure> {
+        Ok(match (self.signature.split_first(), &subject.layout) {
+            (Some((first, others)), _) => {
                 Box::new(DetachedFiles::new(first.clone(), others.iter().cloned()))
             }
-            None => Box::new(SignatureCache::new(&context.dirs.cache()?)),
+            (None, Some(layout)) => Box::new(layout.clone()),
+            (None, None) => Box::new(SignatureCache::new(&context.dirs.cache()?)),
         })
     }
 }

@@ -130,7 +130,7 @@ impl SignatureStore for SignatureCache {
             .map(|entry| StoredSignature {
                 location: entry.path,
                 digest: Some(entry.digest),
-                media_type: None,
+                ..StoredSignature::default()
             })
             .collect())
     }
@@ -189,7 +189,11 @@ mod tests {
     }
 
     fn envelope(bytes: &[u8]) -> NewSignature {
-        NewSignature { bytes: bytes.to_vec(), media_type: "application/jose+json" }
+        NewSignature {
+            bytes: bytes.to_vec(),
+            media_type: "application/jose+json",
+            annotations: Default::default(),
+        }
     }
 
     #[test]

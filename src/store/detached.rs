@@ -28,7 +28,7 @@ impl SignatureStore for DetachedFiles {
         Ok(self
             .paths
             .iter()
-            .map(|path| StoredSignature { location: path.clone(), digest: None, media_type: None })
+            .map(|path| StoredSignature { location: path.clone(), ..StoredSignature::default() })
             .collect())
     }
 
@@ -54,7 +54,11 @@ mod tests {
         let subject = Descriptor::of("x/y", Algorithm::Sha256, b"");
         let [a, b] = ["a.sig", "b.sig"].map(|name| directory.path().join(name));
         let store = DetachedFiles::new(a.clone(), [b]);
-        let envelope = NewSignature { bytes: b"{}".to_vec(), media_type: "application/jose+json" };
+        let envelope = NewSignature {
+            bytes: b"{}".to_vec(),
+            media_type: "application/jose+json",
+            annotations: Default::default(),
+        };
         assert_eq!(store.add(&subject, &envelope).unwrap().location, a);
         let listed = store.list(&subject).unwrap();
         assert_eq!(listed.len(), 2);

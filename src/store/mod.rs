@@ -8,10 +8,13 @@
 //! |---|---|
 //! | [`cache::SignatureCache`] | the signature cache of the original offline-signing design |
 //! | [`detached::DetachedFiles`] | files that the user names |
+//! | [`layout::OciLayout`] | beside the image in an OCI layout directory |
 
 pub mod cache;
 pub mod detached;
+pub mod layout;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -53,14 +56,20 @@ pub trait SignatureStore {
 }
 
 /// An envelope in a store, not read yet.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StoredSignature {
     /// Where it is, for messages.
     pub location: PathBuf,
+    /// The manifest that holds it, in stores that have such.
+    pub manifest: Option<Digest>,
     /// The digest its place gives it, if it gives one. Checked by [`SignatureStore::read`].
     pub digest: Option<Digest>,
     /// The media type its place gives it (`application/jose+json` or `application/cose`).
     pub media_type: Option<String>,
+    /// The size in bytes its place gives it.
+    pub size: Option<u64>,
+    /// Why it can't be read at all. It is listed so that it is reported.
+    pub defect: Option<String>,
 }
 
 /// An envelope to be stored.
@@ -70,6 +79,9 @@ pub struct NewSignature {
     pub bytes: Vec<u8>,
     /// Its media type.
     pub media_type: &'static str,
+    /// Annotations for stores that keep it in a manifest: thumbprints of the certificates and time
+    /// of signing. Nobody decides anything by them.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Where an envelope was stored.
@@ -95,6 +107,14 @@ pub enum StoreError {
         /// The digest of its bytes.
         found: Digest,
     },
+    /// Something that should hold a signature does not.
+    #[error("{} is no usable signature: {problem}", location.display())]
+    Defective {
+        /// Where it is.
+        location: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// Reading or writing a file failed.
     #[error(transparent)]
     File(#[from] fsutil::FileError),
@@ -106,6 +126,9 @@ pub enum StoreError {
         /// The reason.
         source: io::Error,
     },
+    /// The OCI layout can't be used.
+    #[error(transparent)]
+    Layout(#[from] layout::LayoutError),
     /// More signatures than are looked at.
     #[error("{} holds more than {MAX_LISTED} signatures", path.display())]
     TooMany {
@@ -120,6 +143,7 @@ impl StoreError {
         match self {
             Self::File(error) => error.is_not_found(),
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Layout(error) => error.is_not_found(),
             _ => false,
         }
     }

@@ -159,9 +159,10 @@ impl CandidateError {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Unreadable(error) if error.is_not_found() => FailureClass::NoSignature,
-            Self::Unreadable(StoreError::Altered { .. }) | Self::MediaType { .. } => {
-                FailureClass::Malformed
-            }
+            Self::Unreadable(
+                StoreError::Altered { .. } | StoreError::Defective { .. } | StoreError::Layout(_),
+            )
+            | Self::MediaType { .. } => FailureClass::Malformed,
             Self::Unreadable(_) => FailureClass::Unavailable,
             Self::Envelope(error) => class_of_envelope(error),
             Self::TrustStore(_)
@@ -306,6 +307,7 @@ impl VerifyError {
             Self::NoSignature { .. } => FailureClass::NoSignature,
             Self::NoneTrusted { best, .. } => best.error.class(),
             Self::Store(error) if error.is_not_found() => FailureClass::NoSignature,
+            Self::Store(StoreError::Layout(_)) => FailureClass::Malformed,
             Self::Store(_) => FailureClass::Unavailable,
         }
     }

@@ -14,6 +14,7 @@ mod cache;
 mod cert;
 mod crl;
 mod key;
+mod layout;
 mod policy;
 mod sign;
 mod tamper;

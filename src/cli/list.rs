@@ -1,0 +1,59 @@
+//! `dockseal list`
+
+use serde_json::json;
+
+use crate::store::SignatureStore;
+use crate::store::cache::SignatureCache;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::Format;
+use super::report::SCHEMA_VERSION;
+use super::subject::SubjectArgs;
+
+/// What signatures are called in the tree.
+const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
+
+/// Arguments of `dockseal list`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+}
+
+impl ListArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let subject = self.subject.resolve(context)?;
+        let found = match &subject.layout {
+            Some(layout) => layout.list(&subject.descriptor)?,
+            None => SignatureCache::new(&context.dirs.cache()?).list(&subject.descriptor)?,
+        };
+        // In a layout a signature goes by its manifest, elsewhere by its envelope.
+        let digests: Vec<_> = found
+            .iter()
+            .filter_map(|each| each.manifest.as_ref().or(each.digest.as_ref()))
+            .collect();
+        let printer = context.printer;
+        if printer.format() == Format::Json {
+            return Ok(printer.json(&json!({
+                "schemaVersion": SCHEMA_VERSION,
+                "subject": subject.descriptor,
+                "signatures": digests,
+            }))?);
+        }
+        let reference = subject.reference();
+        let Some((last, others)) = digests.split_last() else {
+            return Ok(printer.line(format_args!("{reference} has no associated signatures"))?);
+        };
+        printer.line(format_args!("{reference}\n└── {SIGNATURE_TYPE}"))?;
+        for digest in others {
+            printer.line(format_args!("    ├── {digest}"))?;
+        }
+        printer.line(format_args!("    └── {last}"))?;
+        for each in found.iter().filter(|each| each.defect.is_some()) {
+            let defect = each.defect.as_deref().unwrap_or_default();
+            printer.warning(format_args!("{}: {defect}", each.location.display()));
+        }
+        Ok(())
+    }
+}

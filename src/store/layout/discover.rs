@@ -1,0 +1,197 @@
+//! Finding what `index.json` leads to, and the signatures of a manifest among it.
+//!
+//! The four forms of spec/notation.md §9.1:
+//!
+//! | form | media type | artifactType | config.mediaType | envelope |
+//! |---|---|---|---|---|
+//! | A | OCI manifest | absent | signature | `layers[0]` |
+//! | B | OCI manifest | signature | empty | `layers[0]` |
+//! | C | OCI manifest | signature | signature | `layers[0]` |
+//! | D | OCI artifact manifest | signature | absent | `blobs[0]` |
+//!
+//! A signature manifest that can't be used is listed with its defect, so that it is reported and
+//! the others still count (rule F5).
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+use crate::image::json::{self, Rules};
+use crate::image::manifest::{MAX_BYTES, MAX_CHILDREN};
+use crate::image::media_type;
+use crate::store::{MAX_ENVELOPE_BYTES, MAX_LISTED, StoredSignature};
+
+use super::{LayoutError, OciLayout, SIGNATURE_TYPE};
+
+/// Media type of artifact manifests (form D).
+const ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
+/// Annotation of the entry of a signature in `index.json`.
+const THUMBPRINT: &str = "io.cncf.notary.x509chain.thumbprint#S256";
+
+/// Most manifests and indexes of a layout that are read.
+const MAX_NODES: usize = MAX_CHILDREN;
+
+const RULES: Rules = Rules {
+    max_bytes: MAX_BYTES,
+    max_depth: 32,
+    known: &[
+        "artifactType",
+        "blobs",
+        "config",
+        "digest",
+        "layers",
+        "manifests",
+        "mediaType",
+        "size",
+        "subject",
+    ],
+    free_maps: &["annotations"],
+};
+
+/// A manifest or an index, as far as it leads on.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    media_type: Option<String>,
+    artifact_type: Option<String>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    blobs: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+    subject: Option<Descriptor>,
+}
+
+impl Node {
+    fn is_signature(&self) -> bool {
+        let config = self.config.as_ref().map(|config| config.media_type.as_str());
+        self.artifact_type.as_deref() == Some(SIGNATURE_TYPE) || config == Some(SIGNATURE_TYPE)
+    }
+
+    /// The one envelope, or why there is not one.
+    fn envelope(&self, media_type: &str) -> Result<&Descriptor, String> {
+        if self.media_type.as_deref().is_some_and(|own| own != media_type) {
+            return Err("its media type is not the one of its descriptor".to_owned());
+        }
+        let blobs = match media_type {
+            ARTIFACT_MANIFEST => &self.blobs,
+            _ => &self.layers,
+        };
+        match blobs.as_deref().unwrap_or_default() {
+            [envelope] if envelope.size > MAX_ENVELOPE_BYTES => {
+                Err(format!("its envelope is larger than {MAX_ENVELOPE_BYTES} bytes"))
+            }
+            [envelope] => Ok(envelope),
+            others => Err(format!("it has {} layers, expected one", others.len())),
+        }
+    }
+}
+
+impl OciLayout {
+    /// The signatures of `subject`, in the order in which `index.json` leads to them.
+    pub(super) fn signatures_of(
+        &self,
+        subject: &Descriptor,
+    ) -> Result<Vec<StoredSignature>, LayoutError> {
+        let mut found = Vec::new();
+        self.walk(|descriptor, node| {
+            if found.len() < MAX_LISTED {
+                found.extend(self.signature(subject, descriptor, node));
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn signature(
+        &self,
+        subject: &Descriptor,
+        descriptor: &Descriptor,
+        node: Result<&Node, &LayoutError>,
+    ) -> Option<StoredSignature> {
+        let stored = |envelope: Option<&Descriptor>, defect: Option<String>| StoredSignature {
+            location: format!("{}@{}", self.root.display(), descriptor.digest).into(),
+            manifest: Some(descriptor.digest.clone()),
+            digest: envelope.map(|envelope| envelope.digest.clone()),
+            size: envelope.map(|envelope| envelope.size),
+            media_type: envelope.map(|envelope| envelope.media_type.clone()),
+            defect,
+        };
+        match node {
+            // Whose signature it is, only the manifest would say.
+            Err(error) => {
+                looks_like_signature(descriptor).then(|| stored(None, Some(error.to_string())))
+            }
+            Ok(node) => {
+                let is_of = node.subject.as_ref().is_some_and(|it| it.same_content(subject));
+                if !node.is_signature() || !is_of {
+                    return None;
+                }
+                Some(match node.envelope(&descriptor.media_type) {
+                    Ok(envelope) => stored(Some(envelope), None),
+                    Err(defect) => stored(None, Some(defect)),
+                })
+            }
+        }
+    }
+
+    /// The descriptor with which `index.json` leads to a digest.
+    pub(super) fn reachable(&self, digest: &Digest) -> Result<Option<Descriptor>, LayoutError> {
+        let mut found = None;
+        self.walk(|descriptor, _| {
+            if found.is_none() && descriptor.digest == *digest {
+                found = Some(descriptor.clone());
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Visits every manifest and index that `index.json` leads to, each once: entries, children of
+    /// indexes, subjects. What can't be read is visited with its error.
+    fn walk(
+        &self,
+        mut visit: impl FnMut(&Descriptor, Result<&Node, &LayoutError>),
+    ) -> Result<(), LayoutError> {
+        let mut pending: Vec<Descriptor> = self.index()?.manifests;
+        pending.reverse();
+        let mut seen = HashSet::new();
+        while let Some(descriptor) = pending.pop() {
+            if !is_node(&descriptor.media_type) || !seen.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            if seen.len() > MAX_NODES {
+                return Err(LayoutError::TooManyManifests { limit: MAX_NODES });
+            }
+            let node = self.node(&descriptor);
+            visit(&descriptor, node.as_ref());
+            if let Ok(node) = node {
+                let children = node.manifests.unwrap_or_default();
+                pending.extend(node.subject);
+                pending.extend(children.into_iter().rev());
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&self, descriptor: &Descriptor) -> Result<Node, LayoutError> {
+        let bytes = self.blob(descriptor, MAX_BYTES as u64)?;
+        json::read(&bytes, &RULES).map_err(|source| LayoutError::Json {
+            path: self.blob_path(&descriptor.digest),
+            source: Box::new(source),
+        })
+    }
+}
+
+/// Whether something of this media type may lead on.
+fn is_node(media_type: &str) -> bool {
+    media_type::is_index(media_type)
+        || media_type::is_manifest(media_type)
+        || media_type == ARTIFACT_MANIFEST
+}
+
+/// Whether an entry says of itself that it is a signature. A hint, for reports only.
+fn looks_like_signature(descriptor: &Descriptor) -> bool {
+    descriptor.artifact_type.as_deref() == Some(SIGNATURE_TYPE)
+        || descriptor.annotations.contains_key(THUMBPRINT)
+}

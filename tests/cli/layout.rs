@@ -1,0 +1,171 @@
+//! Signatures in OCI layouts: `--oci-layout`, `list`, `attach`, `detach`.
+
+use std::fs;
+
+use snapbox::str;
+
+use crate::{Host, MANIFEST, data};
+
+const DIGEST: &str = "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707";
+
+/// A host with the unsigned reference layout as `lay`.
+fn host() -> Host {
+    let host = Host::ready();
+    copy(&host, "lay0");
+    host
+}
+
+fn copy(host: &Host, name: &str) {
+    fs::create_dir_all(host.path("lay/blobs/sha256")).unwrap();
+    for file in ["oci-layout", "index.json"] {
+        host.write(&format!("lay/{file}"), fs::read(data(name).join(file)).unwrap());
+    }
+    for blob in fs::read_dir(data(name).join("blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        let blob = path.file_name().unwrap().to_str().unwrap();
+        host.write(&format!("lay/blobs/sha256/{blob}"), fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn an_image_in_a_layout_is_signed_and_verified_there() {
+    let host = host();
+    host.run(&["list", "--oci-layout", "lay:v1"]).code(0).stdout_eq(str![[r#"
+lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 has no associated signatures
+
+"#]]).stderr_eq(str![]);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(10).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: no signature is associated with sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]);
+    let at_digest = format!("lay@{DIGEST}");
+    for (reference, format) in [("lay:v1", "jws"), (at_digest.as_str(), "cose")] {
+        host.run(&["sign", "--oci-layout", "--signature-format", format, reference])
+            .code(0)
+            .stdout_eq(str![[r#"
+Successfully signed lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]);
+    }
+    host.run(&["sign", "--oci-layout", "--signature-manifest", "oci1.1", "lay:v1"]).code(0);
+    for reference in ["lay:v1", at_digest.as_str()] {
+        host.run(&["verify", "--oci-layout", reference])
+            .code(0)
+            .stdout_eq(str![[r#"
+Successfully verified signature for lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]])
+            .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+
+"#]]);
+    }
+    let output = host.run(&["--format", "json", "list", "--oci-layout", "lay:v1"]).code(0);
+    let document: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(document["signatures"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn layouts_that_notation_signed_verify() {
+    for (name, count) in [("lay", 2), ("lay1", 1)] {
+        let host = Host::ready();
+        copy(&host, name);
+        let output = host.run(&["list", "--oci-layout", "lay:v1"]).code(0);
+        let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+        assert_eq!(text.lines().count(), 2 + count, "{text}");
+        // Signed with test certificates that have expired, by signers that nobody here trusts.
+        host.run(&["verify", "--oci-layout", "lay:v1"]).code(12).stdout_eq("");
+    }
+}
+
+#[test]
+fn signatures_move_between_files_and_layouts() {
+    let host = host();
+    host.run(&["sign", "--local", "-o", "a.jws.sig", MANIFEST]).code(0);
+    host.run(&["attach", "a.jws.sig", "--oci-layout", "lay:v1"]).code(0).stdout_eq(str![[r#"
+Attached 1 signatures to lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+    host.write("out/.keep", "");
+    let output = host.run(&["detach", "--oci-layout", "lay:v1", "-o", "out"]).code(0);
+    let file = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert_eq!(host.read(file.trim_end()), host.read("a.jws.sig"));
+    host.run(&["verify", "--local", "-s", file.trim_end(), MANIFEST]).code(0);
+}
+
+/// security.md S1: a signature of something else is not attached.
+#[test]
+fn s1_only_signatures_of_the_image_are_attached() {
+    let host = host();
+    let index = host.read("lay/index.json");
+    host.write("other.json", r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#);
+    host.run(&["sign", "--local", "-o", "other.sig", "other.json"]).code(0);
+    host.run(&["sign", "--local", "-o", "good.sig", MANIFEST]).code(0);
+    host.run(&["attach", "good.sig", "other.sig", "--oci-layout", "lay:v1"])
+        .code(13)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+error: other.sig: the signature is for sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes), not for sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
+
+"#]]);
+    let mut broken = host.read("good.sig");
+    broken[60] ^= 1;
+    host.write("broken.sig", broken);
+    let code = host.run(&["attach", "broken.sig", "--oci-layout", "lay:v1"]);
+    assert!(!code.get_output().status.success());
+    assert_eq!(host.read("lay/index.json"), index, "nothing was written");
+    host.run(&["detach", "--oci-layout", "lay:v1"]).code(10).stdout_eq(str![]).stderr_eq(str![[r#"
+error: no signature is associated with lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+
+"#]]);
+}
+
+/// Rule N-08, and what a user gets wrong.
+#[test]
+fn n08_damaged_layouts_are_refused() {
+    let host = host();
+    host.run(&["sign", "--oci-layout", "lay:v1"]).code(0);
+    host.run(&["verify", "--oci-layout", "lay:v2"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: no entry of index.json has the tag "v2"; there are: v1
+
+"#]]);
+    host.run(&["verify", "--oci-layout", "lay"]).code(2).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: expected a reference such as DIR:TAG or DIR@sha256:..., found "lay"
+
+"#]]);
+    host.run(&["verify", "--oci-layout", "config:v1"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: config is not an OCI layout: it has no file "oci-layout"
+
+"#]]);
+    let blob = format!("lay/blobs/sha256/{}", &DIGEST[7..]);
+    let mut manifest = host.read(&blob);
+    manifest[100] ^= 1;
+    host.write(&blob, manifest);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(13).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: lay/blobs/sha256/09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 has digest sha256:91a12e757abb26a90175c14f6c66e7f5449c206a50f13a5ca534db7184056b16 and 247 bytes, expected sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 and 247 bytes
+
+"#]]);
+    fs::remove_file(host.path(&blob)).unwrap();
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(20).stdout_eq("");
+}
+
+/// Twenty processes at once.
+#[test]
+fn concurrent_signers_leave_all_signatures() {
+    let host = host();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| host.run(&["sign", "--oci-layout", "lay:v1"]).code(0));
+        }
+    });
+    let output = host.run(&["list", "--oci-layout", "lay:v1"]).code(0);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert_eq!(text.lines().count(), 22);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+}
