@@ -1,6 +1,8 @@
 //! Key and certificate files: what Go's `tls.LoadX509KeyPair` takes (spec §4.3), and the encrypted
 //! forms people keep keys in offline.
 
+use zeroize::Zeroizing;
+
 use super::encrypted::{self, EncryptedKeyError};
 use super::{RawSignature, Signer, SignerError, pkcs12};
 use crate::signature::algorithm::KeySpec;
@@ -110,11 +112,12 @@ fn chain_from(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certifica
 fn private_key_from_pem(text: &[u8], passphrase: Option<&[u8]>) -> Result<PrivateKey, SignerError> {
     for block in pem::parse_many(text).map_err(SignerError::KeyPem)? {
         let encrypted = block.headers().get("DEK-Info").is_some();
-        let key = match (block.tag(), passphrase) {
+        let label = block.tag().to_owned();
+        let contents = Zeroizing::new(block.into_contents());
+        let key = match (label.as_str(), passphrase) {
             ("ENCRYPTED PRIVATE KEY", None) => return Err(SignerError::Encrypted),
             ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
-                let pkcs8 = encrypted::decrypt_pkcs8(block.contents(), passphrase)?;
-                PrivateKey::from_pkcs8(&pkcs8)
+                PrivateKey::from_pkcs8(&*encrypted::decrypt_pkcs8(&contents, passphrase)?)
             }
             ("RSA PRIVATE KEY" | "EC PRIVATE KEY", None) if encrypted => {
                 return Err(SignerError::Encrypted);
@@ -122,9 +125,9 @@ fn private_key_from_pem(text: &[u8], passphrase: Option<&[u8]>) -> Result<Privat
             ("RSA PRIVATE KEY" | "EC PRIVATE KEY", Some(_)) if encrypted => {
                 return Err(EncryptedKeyError::LegacyPem.into());
             }
-            ("PRIVATE KEY", _) => PrivateKey::from_pkcs8(block.contents()),
-            ("RSA PRIVATE KEY", _) => PrivateKey::from_pkcs1(block.contents()),
-            ("EC PRIVATE KEY", _) => PrivateKey::from_sec1(block.contents()),
+            ("PRIVATE KEY", _) => PrivateKey::from_pkcs8(&contents),
+            ("RSA PRIVATE KEY", _) => PrivateKey::from_pkcs1(&contents),
+            ("EC PRIVATE KEY", _) => PrivateKey::from_sec1(&contents),
             _ => continue,
         };
         return Ok(key?);
