@@ -11,6 +11,8 @@
 
 mod cbor_gate;
 mod cose;
+#[cfg(test)]
+mod cose_tests;
 mod error;
 mod header;
 mod jws;

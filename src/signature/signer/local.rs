@@ -117,7 +117,7 @@ fn private_key_from_pem(text: &[u8], passphrase: Option<&[u8]>) -> Result<Privat
         let key = match (label.as_str(), passphrase) {
             ("ENCRYPTED PRIVATE KEY", None) => return Err(SignerError::Encrypted),
             ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
-                PrivateKey::from_pkcs8(&*encrypted::decrypt_pkcs8(&contents, passphrase)?)
+                PrivateKey::from_pkcs8(&encrypted::decrypt_pkcs8(&contents, passphrase)?)
             }
             ("RSA PRIVATE KEY" | "EC PRIVATE KEY", None) if encrypted => {
                 return Err(SignerError::Encrypted);
