@@ -285,10 +285,12 @@ impl<R: Read + Seek> Seek for Gate<R> {
                 self.inner.seek(SeekFrom::Current(step))?;
                 self.position += delta;
             }
-            State::Extension { left: 0, .. } => {
-                // Padding of an extension header: read it, so that its records are checked.
-                let mut padding = vec![0; usize::try_from(delta).unwrap_or(0).min(BLOCK_USIZE)];
-                self.read_exact(&mut padding)?;
+            State::Extension { .. } => {
+                // Records and padding are read instead, so that they are checked.
+                let skipped = io::copy(&mut self.by_ref().take(delta), &mut io::sink())?;
+                if skipped < delta {
+                    return Err(truncated(self.position, "inside an extension header"));
+                }
             }
             _ => return Err(io::Error::from(io::ErrorKind::Unsupported)),
         }

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use super::compression::{Compression, MAGIC_BYTES};
 use super::directory;
 use super::error::ArchiveError;
-use super::gate::{Gate, io_error};
+use super::gate::{Gate, io_error, wrap};
 use super::measure::{Encoders, Measured, measure, read_up_to};
 use super::name;
 use crate::content::limits::{DOCUMENT_BYTES, Limits, MANIFEST_JSON_BYTES};
@@ -225,7 +225,8 @@ impl Archive {
         let magic = &magic[..filled];
         let plain = Compression::detect(magic)
             .reader(magic.chain(stream), limits.total_bytes, &limits)
-            .map_err(io_error)?;
+            .map_err(|e| io_error(decompression_error(e)))?;
+        let plain = Decompressed(plain);
         let mut archive = Self::empty(Origin::Stream, limits);
         let mut tar = tar::Archive::new(Gate::new(plain, limits));
         for entry in tar.entries().map_err(io_error)? {
@@ -337,7 +338,10 @@ impl Archive {
                 }
                 ArchiveError::Tar { offset: 0, problem: source.to_string() }
             }
-            ArchiveError::Tar { offset: 0..=512, .. } if self.members.is_empty() => {
+            ArchiveError::Tar { offset: 0..=512, .. }
+            | ArchiveError::Truncated { offset: 0, .. }
+                if self.members.is_empty() =>
+            {
                 ArchiveError::NotAnImage { found: "the data is not a tar archive".to_owned() }
             }
             own => own,
@@ -553,6 +557,22 @@ fn read_document(
     } else {
         Err(ArchiveError::Size { what: name.to_owned(), expected: size, found })
     }
+}
+
+/// The outer decompressor. Its complaints are about the archive, other than those of the system.
+struct Decompressed<R>(R);
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(decompression_error)
+    }
+}
+
+fn decompression_error(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
+        return error;
+    }
+    wrap(ArchiveError::Compression { what: "decompressing the archive".into(), source: error })
 }
 
 /// A part of a file, read without moving the file's own position.
