@@ -127,21 +127,25 @@ error: no signature is associated with lay@sha256:09ade42fe3e69018a3360bb092265a
 fn n08_damaged_layouts_are_refused() {
     let host = host();
     host.run(&["sign", "--oci-layout", "lay:v1"]).code(0);
-    host.run(&["verify", "--oci-layout", "lay:v2"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
+    host.run(&["verify", "--oci-layout", "lay:v2"]).code(20).stdout_eq(str![]).stderr_eq(str![[
+        r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: no entry of index.json has the tag "v2"; there are: v1
 
-"#]]);
+"#
+    ]]);
     host.run(&["verify", "--oci-layout", "lay"]).code(2).stdout_eq(str![]).stderr_eq(str![[r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: expected a reference such as DIR:TAG or DIR@sha256:..., found "lay"
 
 "#]]);
-    host.run(&["verify", "--oci-layout", "config:v1"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
+    host.run(&["verify", "--oci-layout", "config:v1"]).code(20).stdout_eq(str![]).stderr_eq(str![
+        [r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: config is not an OCI layout: it has no file "oci-layout"
 
-"#]]);
+"#]
+    ]);
     let blob = format!("lay/blobs/sha256/{}", &DIGEST[7..]);
     let mut manifest = host.read(&blob);
     manifest[100] ^= 1;

@@ -282,10 +282,17 @@ fn s11_many_certificates_of_one_name_do_not_explode() {
 fn responses_answer_their_request_only() {
     let request = Request::new(MESSAGE, HashAlgorithm::Sha256).unwrap();
     let other = Request::new(b"other", HashAlgorithm::Sha256).unwrap();
-    let response = |token: &Token| {
-        let granted = write::sequence(&[&write::unsigned(&[0])]);
-        Response::from_der(&write::sequence(&[&granted, &token.build()])).unwrap()
+    let with_status = |status: u8, token: &Token| {
+        let status = write::sequence(&[&write::unsigned(&[status])]);
+        Response::from_der(&write::sequence(&[&status, &token.build()]))
     };
+    // Granted, and granted with modifications.
+    let response = |token: &Token| with_status(0, token).unwrap();
+    with_status(1, &Token::new()).unwrap();
+    assert!(matches!(
+        with_status(2, &Token::new()),
+        Err(TimestampError::Refused { status: 2, .. })
+    ));
     let mut token = Token::new();
     assert_eq!(response(&token).token_for(&request), Err(TimestampError::NonceMismatch));
     assert_eq!(response(&token).token_for(&other), Err(TimestampError::ImprintMismatch));

@@ -172,6 +172,8 @@ mod tests {
         let read = |text: &str| generalized_time(text.as_bytes()).map(|time| time.to_string());
         assert_eq!(read("20261122062034Z").as_deref(), Some("2026-11-22T06:20:34Z"));
         assert_eq!(read("20261122062034.5Z").as_deref(), Some("2026-11-22T06:20:34.5Z"));
+        let nine = read("20261122062034.123456789Z");
+        assert_eq!(nine.as_deref(), Some("2026-11-22T06:20:34.123456789Z"));
         for refused in [
             "20261122062034",
             "20261122062034+0000",
@@ -196,6 +198,8 @@ mod tests {
         assert_eq!(accuracy(None, BASELINE_POLICY), Some(second));
         assert_eq!(accuracy(of(1, 0, 0), other), Some(second));
         assert_eq!(accuracy(of(0, 500, 0), BASELINE_POLICY), Some(second / 2));
+        let largest = SignedDuration::from_micros(999_999);
+        assert_eq!(accuracy(of(0, 999, 999), other), Some(largest));
         assert_eq!(accuracy(of(0, 1000, 0), other), None);
         assert_eq!(accuracy(of(0, 0, 1000), other), None);
     }
