@@ -340,7 +340,7 @@ impl EnvelopeContent {
         self.attributes.scheme
     }
 
-    /// The time of signing, whoever vouches for it; whole seconds.
+    /// The time of signing, whoever vouches for it.
     #[must_use]
     pub fn signing_time(&self) -> Timestamp {
         self.attributes.time.at

@@ -31,7 +31,8 @@ impl Moment {
 }
 
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`, two digits everywhere, upper-case letters,
-/// offsets below 24 hours. Fractions are dropped: envelopes have whole seconds.
+/// offsets below 24 hours. Envelopes are written with whole seconds; a fraction that stands there
+/// all the same is kept, because notation compares with it too.
 pub(super) fn from_rfc3339(text: &str) -> Option<Moment> {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
@@ -42,10 +43,11 @@ pub(super) fn from_rfc3339(text: &str) -> Option<Moment> {
     let [month, day, hour, minute, second] =
         [5, 8, 11, 14, 17].map(|at| number(bytes, at, 2).and_then(|n| i8::try_from(n).ok()));
     let moment = civil::DateTime::new(year, month?, day?, hour?, minute?, second?, 0).ok()?;
-    let zone = skip_fraction(bytes.get(19..)?)?;
+    let (nanoseconds, zone) = fraction(bytes.get(19..)?)?;
     let offset = offset_seconds(zone)?;
     let utc = Offset::UTC.to_timestamp(moment).ok()?.as_second();
-    let at = from_seconds(utc.checked_sub(offset.into())?)?;
+    let whole = from_seconds(utc.checked_sub(offset.into())?)?;
+    let at = Timestamp::new(whole.as_second(), nanoseconds).ok()?;
     Some(Moment { at, offset: Offset::from_seconds(offset).ok()? })
 }
 
@@ -66,10 +68,17 @@ fn number(bytes: &[u8], at: usize, digits: usize) -> Option<i16> {
     })
 }
 
-fn skip_fraction(bytes: &[u8]) -> Option<&[u8]> {
-    let Some(rest) = bytes.strip_prefix(b".") else { return Some(bytes) };
+/// Nanoseconds, and what follows the fraction. Digits beyond the ninth don't count.
+fn fraction(bytes: &[u8]) -> Option<(i32, &[u8])> {
+    let Some(rest) = bytes.strip_prefix(b".") else { return Some((0, bytes)) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (digits > 0).then(|| rest.get(digits..)).flatten()
+    let (fraction, zone) = rest.split_at_checked(digits).filter(|_| digits > 0)?;
+    let nanoseconds = fraction
+        .iter()
+        .chain(std::iter::repeat(&b'0'))
+        .take(9)
+        .fold(0i32, |number, &digit| number * 10 + i32::from(digit - b'0'));
+    Some((nanoseconds, zone))
 }
 
 fn offset_seconds(zone: &[u8]) -> Option<i32> {
@@ -99,6 +108,9 @@ mod tests {
         assert_eq!(read("2026-06-01T11:00:00Z"), Some(noon));
         assert_eq!(read("2026-06-01T07:00:00-04:00"), Some(noon));
         assert_eq!(read("2026-06-01T11:00:00.999Z"), Some(noon));
+        let nanoseconds = |text| from_rfc3339(text).map(|moment| moment.at.subsec_nanosecond());
+        assert_eq!(nanoseconds("2026-06-01T11:00:00.5Z"), Some(500_000_000));
+        assert_eq!(nanoseconds("2026-06-01T11:00:00.1234567899+01:00"), Some(123_456_789));
         assert_eq!(read("2026-06-02T10:59:00+23:59"), Some(noon));
         let written = from_rfc3339("2026-06-01T07:00:00-04:00").unwrap().zoned();
         assert_eq!(written.hour(), 7);
