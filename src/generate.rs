@@ -9,6 +9,7 @@
 //! containerd's keeps the original). Nothing is returned before every byte that the manifest
 //! speaks for has been read and hashed.
 
+mod cache;
 mod encode;
 mod error;
 mod graph;
@@ -19,6 +20,7 @@ mod views;
 use std::fmt;
 use std::str::FromStr;
 
+pub use self::cache::{LayerCache, Pruned};
 pub use self::error::GenerateError;
 pub use self::select::ImageChoice;
 
@@ -80,6 +82,8 @@ pub struct Options {
     pub platform: Option<Platform>,
     /// The engine the answer is about.
     pub push_from: PushFrom,
+    /// Where results for layers are remembered; `None` compresses every layer again.
+    pub cache: Option<LayerCache>,
     /// Limits for the archive.
     pub limits: Limits,
     /// Most threads that measure layers.
@@ -93,6 +97,7 @@ impl Default for Options {
             image: None,
             platform: None,
             push_from: PushFrom::default(),
+            cache: None,
             limits: Limits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -206,7 +211,7 @@ pub fn manifest(
     progress: &dyn Progress,
 ) -> Result<Generated, GenerateError> {
     let generation = options.generation.unwrap_or(Generation::Go1_8);
-    let encoders = GzipLayers(generation);
+    let encoders = GzipLayers { generation, cache: options.cache.clone() };
     let work = match options.push_from {
         PushFrom::Writer => Work::Encode,
         PushFrom::Graph => Work::EncodeAll,

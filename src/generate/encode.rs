@@ -2,21 +2,52 @@
 
 use std::io::{self, Write};
 
+use super::cache::LayerCache;
 use crate::content::archive::{Encoder, Encoders};
 use crate::gogzip::boundaries::DockerWriter;
 use crate::gogzip::{Generation, Writer};
-use crate::image::digest::{Algorithm, Hasher};
+use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::schema2::Blob;
 
-/// Makes encoders of one generation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct GzipLayers(pub(super) Generation);
+/// Makes encoders of one generation, for the layers that the cache does not know.
+#[derive(Clone, Debug)]
+pub(super) struct GzipLayers {
+    pub(super) generation: Generation,
+    pub(super) cache: Option<LayerCache>,
+}
+
+impl GzipLayers {
+    /// What a layer compresses to, if the cache knows.
+    pub(super) fn known(&self, diff_id: &Digest) -> Option<Blob> {
+        self.cache.as_ref()?.get(self.generation, diff_id)
+    }
+
+    /// Remembers a result. A cache that can't be written is no reason to fail.
+    pub(super) fn remember(&self, diff_id: &Digest, blob: &Blob) {
+        if let Some(cache) = &self.cache {
+            let _ = cache.put(self.generation, diff_id, blob);
+        }
+    }
+}
 
 impl Encoders for GzipLayers {
-    fn encoder(&self) -> Box<dyn Encoder> {
-        let gzip = Writer::new(Sink { hasher: Algorithm::Sha256.hasher(), size: 0 }, self.0);
-        Box::new(GzipLayer(DockerWriter::new(gzip)))
+    /// A stream shows its layers before its config. Writers name most of them by their DiffIDs:
+    /// if the cache knows the name, the encoding can wait; should the name lie, the layer does not
+    /// match the config either.
+    fn encoder(&self, name: &str) -> Option<Box<dyn Encoder>> {
+        if named_diff_id(name).is_some_and(|diff_id| self.known(&diff_id).is_some()) {
+            return None;
+        }
+        let gzip =
+            Writer::new(Sink { hasher: Algorithm::Sha256.hasher(), size: 0 }, self.generation);
+        Some(Box::new(GzipLayer(DockerWriter::new(gzip))))
     }
+}
+
+/// The DiffID in a name: `blobs/sha256/<hex>` (docker 25+) or `<hex>.tar` (podman, skopeo).
+fn named_diff_id(name: &str) -> Option<Digest> {
+    let hex = name.strip_prefix("blobs/sha256/").or_else(|| name.strip_suffix(".tar"))?;
+    Digest::from_hex(Algorithm::Sha256, hex).ok()
 }
 
 /// One layer on its way: cut as dockerd cuts it, compressed, hashed and counted.
@@ -66,7 +97,8 @@ mod tests {
             (Generation::Go1_8, 0, "30e6fa98", 23),
             (Generation::Go1_27, 0, "ac73670a", 20),
         ] {
-            let mut encoder = GzipLayers(generation).encoder();
+            let encoders = GzipLayers { generation, cache: None };
+            let mut encoder = encoders.encoder("layer.tar").unwrap();
             encoder.write(&vec![0; data]).unwrap();
             let blob = encoder.finish().unwrap();
             assert!(blob.digest.hex().starts_with(hex), "{generation} {data}: {}", blob.digest);

@@ -28,18 +28,28 @@ pub(super) fn push(
             hint: "push the image, or move it to a containerd-store engine".to_owned(),
         });
     }
-    let wishes: BTreeMap<String, bool> =
-        image.layers.iter().map(|layer| (layer.clone(), true)).collect();
+    let known: Vec<Option<Blob>> =
+        image.config.diff_ids.iter().map(|diff_id| encoders.known(diff_id)).collect();
+    let wishes: BTreeMap<String, bool> = image
+        .layers
+        .iter()
+        .zip(&known)
+        .map(|(layer, known)| (layer.clone(), known.is_none()))
+        .collect();
     context.archive.measure(&wishes, encoders, context.options.threads, context.progress)?;
     let mut layers = Vec::new();
     let mut blobs = vec![config_blob(image)];
-    for (i, name) in image.layers.iter().enumerate() {
+    for (i, (name, known)) in image.layers.iter().zip(known).enumerate() {
         let measured = check_layer(&context, image, i)?;
-        // Asked for above; a stream that could not give it has already failed.
-        let encoded = measured
-            .encoded
-            .clone()
-            .ok_or_else(|| ArchiveError::Streamed { name: name.clone() })?;
+        let encoded = match (&measured.encoded, known) {
+            (Some(encoded), _) => {
+                encoders.remember(&measured.diff_id, encoded);
+                encoded.clone()
+            }
+            (None, Some(known)) => known,
+            // Asked for above; a stream that could not give it has already failed.
+            (None, None) => return Err(ArchiveError::Streamed { name: name.clone() }.into()),
+        };
         blobs.push(BoundBlob {
             member: name.clone(),
             descriptor: Descriptor::new(
@@ -52,7 +62,7 @@ pub(super) fn push(
         layers.push(encoded);
     }
     let bytes = schema2::render(&config(image), &layers);
-    Ok(generated(context, image, bytes, blobs, Origin::Rendered(encoders.0)))
+    Ok(generated(context, image, bytes, blobs, Origin::Rendered(encoders.generation)))
 }
 
 /// What a containerd-store engine pushes after it loaded an archive that has no OCI view: the

@@ -32,8 +32,8 @@ pub trait Encoder {
 
 /// Makes an [`Encoder`] for each layer.
 pub trait Encoders: Sync {
-    /// A fresh encoder.
-    fn encoder(&self) -> Box<dyn Encoder>;
+    /// A fresh encoder for the layer in member `name`; `None` if its encoding is not needed.
+    fn encoder(&self, name: &str) -> Option<Box<dyn Encoder>>;
 }
 
 /// Encoders for callers that never ask for an encoding.
@@ -41,18 +41,8 @@ pub trait Encoders: Sync {
 pub struct NoEncoders;
 
 impl Encoders for NoEncoders {
-    fn encoder(&self) -> Box<dyn Encoder> {
-        Box::new(Self)
-    }
-}
-
-impl Encoder for NoEncoders {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::Unsupported))
-    }
-
-    fn finish(self: Box<Self>) -> io::Result<Blob> {
-        Err(io::Error::from(io::ErrorKind::Unsupported))
+    fn encoder(&self, _name: &str) -> Option<Box<dyn Encoder>> {
+        None
     }
 }
 

@@ -264,7 +264,7 @@ impl Archive {
             Work::Encode => !exported,
             Work::EncodeAll => true,
         };
-        let encoder = encode.then(|| encoders.encoder());
+        let encoder = if encode { encoders.encoder(name) } else { None };
         progress.start(name, Some(member.size));
         let mut whole = start.chain(entry);
         member.measured = Some(measure(name, &mut whole, encoder, &self.limits, progress)?);
@@ -514,7 +514,7 @@ impl Archive {
             .members
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
-        let encoder = encode.then(|| encoders.encoder());
+        let encoder = if encode { encoders.encoder(name) } else { None };
         let mut reader: Box<dyn Read> = match (&member.document, &self.origin) {
             (Some(bytes), _) => Box::new(bytes.as_slice()),
             (None, Origin::File(file)) => {
