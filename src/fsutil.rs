@@ -79,6 +79,16 @@ pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
     builder.create(path).map_err(|source| FileError::io("create", path, source))
 }
 
+/// Whether both paths lead to one existing file.
+#[must_use]
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        // What does not exist is not the same.
+        _ => false,
+    }
+}
+
 /// Writes a file, replacing what was there, whole or not at all.
 ///
 /// # Errors

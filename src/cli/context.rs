@@ -32,6 +32,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) struct Dirs {
     config: Option<PathBuf>,
     cache: Option<PathBuf>,
+    layers: Option<PathBuf>,
 }
 
 /// A directory that is nowhere.
@@ -54,7 +55,8 @@ impl Dirs {
         let own = |variable| own(variable).map(absolute);
         let config = own("NOTATION_CONFIG").or_else(|| standard("XDG_CONFIG_HOME", ".config"));
         let cache = own("NOTATION_CACHE").or_else(|| standard("XDG_CACHE_HOME", ".cache"));
-        Self { config, cache }
+        let layers = base("XDG_CACHE_HOME", ".cache").map(|base| base.join("dockseal/layers"));
+        Self { config, cache, layers }
     }
 
     /// Keys, trust stores and policies.
@@ -82,17 +84,28 @@ impl Dirs {
     }
 }
 
+impl Dirs {
+    /// dockseal's own cache of what layers compress to; notation has nothing like it.
+    pub(crate) fn layers(&self) -> Option<PathBuf> {
+        self.layers.clone()
+    }
+}
+
 /// A variable that names the directory itself.
 fn own(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The `notation` directory in a base directory, which must be absolute.
+/// The `notation` directory in a base directory.
 fn standard(xdg: &str, below_home: &str) -> Option<PathBuf> {
+    base(xdg, below_home).map(|base| base.join("notation"))
+}
+
+/// A base directory, which must be absolute.
+fn base(xdg: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
-    let base = match own(xdg) {
+    match own(xdg) {
         Some(base) => absolute(base),
         None => own("HOME").and_then(absolute).map(|home| home.join(below_home)),
-    };
-    base.map(|base| base.join("notation"))
+    }
 }

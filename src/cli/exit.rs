@@ -25,7 +25,6 @@ pub(crate) enum Exit {
     Revoked,
     /// An archive, manifest or envelope is malformed or ambiguous.
     Malformed,
-    #[expect(dead_code, reason = "the commands that make manifests land next")]
     /// The manifest that was or would be pushed can't be determined.
     NotDeterminable,
     /// A store or an image is not available.

@@ -6,7 +6,9 @@
 use std::error::Error;
 use std::io;
 
+use crate::content::archive::Class;
 use crate::fsutil::FileError;
+use crate::generate;
 use crate::image::local::LocalError;
 use crate::sign::{AttachError, SignError};
 use crate::signature::signer::SignerError;
@@ -209,6 +211,24 @@ impl From<SignerError> for Failure {
 impl From<GenerateError> for Failure {
     fn from(error: GenerateError) -> Self {
         Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<generate::GenerateError> for Failure {
+    fn from(error: generate::GenerateError) -> Self {
+        use generate::GenerateError as E;
+        let exit = match &error {
+            E::Archive(error) => match error.class() {
+                Class::Malformed => Exit::Malformed,
+                Class::Mismatch => Exit::ContentMismatch,
+                Class::Unavailable => Exit::Unavailable,
+                Class::Io => Exit::Internal,
+            },
+            E::Choose { .. } => Exit::Usage,
+            E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
+            E::Undeterminable { .. } => Exit::NotDeterminable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
     }
 }
 

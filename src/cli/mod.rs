@@ -5,20 +5,26 @@
 
 pub mod plugin;
 
+mod about;
 mod attach;
 mod cache;
 mod cert;
 mod context;
 mod crl;
+mod digest;
 mod duration;
 mod exit;
 mod failure;
 mod key;
 mod list;
+mod manifest;
 mod output;
+mod output_file;
 mod policy;
+mod progress_bar;
 mod report;
 mod sign;
+mod source;
 mod subject;
 mod verify;
 
@@ -68,6 +74,10 @@ impl SharedArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print the exact manifest that a push of an image would send
+    Manifest(manifest::ManifestArgs),
+    /// Print media type, digest and size of that manifest
+    Digest(digest::DigestArgs),
     /// Sign a manifest
     Sign(sign::SignArgs),
     /// Verify the signatures of a manifest
@@ -94,11 +104,19 @@ enum Command {
     /// Manage revocation lists
     #[command(subcommand)]
     Crl(crl::CrlCommand),
+    /// Print a completion script
+    Completion(about::CompletionArgs),
+    /// Write the manual pages
+    Man(about::ManArgs),
+    /// Print the version and what is built in
+    Version,
 }
 
 impl Command {
     fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Manifest(args) => args.run(context),
+            Self::Digest(args) => args.run(context),
             Self::Sign(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::List(args) => args.run(context),
@@ -109,6 +127,9 @@ impl Command {
             Self::Policy(command) => command.run(context),
             Self::Cache(command) => command.run(context),
             Self::Crl(command) => command.run(context),
+            Self::Completion(args) => args.run(context),
+            Self::Man(args) => args.run(context),
+            Self::Version => about::version(context),
         }
     }
 }

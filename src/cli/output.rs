@@ -51,6 +51,12 @@ impl Printer {
         self.format
     }
 
+    /// Whether progress may be drawn: on a terminal, unless told to be quiet.
+    #[must_use]
+    pub(crate) fn may_draw(self) -> bool {
+        self.verbosity > Verbosity::Quiet && io::stderr().is_terminal()
+    }
+
     /// Writes bytes to stdout, exactly.
     ///
     /// # Errors

@@ -15,14 +15,15 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
+use super::source::{ImageArgs, Source};
 
 /// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SubjectArgs {
-    /// The manifest: with --local a file or - for standard input, with --oci-layout DIR:TAG or
-    /// DIR@DIGEST
+    /// The image, as for `dockseal manifest`; with --local a manifest, - for standard input; with
+    /// --oci-layout DIR:TAG or DIR@DIGEST
     #[arg(value_name = "SOURCE", required_unless_present = "descriptor")]
-    source: Option<PathBuf>,
+    source: Option<String>,
     /// SOURCE is a file with the manifest itself
     #[arg(long, short)]
     local: bool,
@@ -41,6 +42,8 @@ pub(super) struct SubjectArgs {
     /// Digest algorithm of the descriptor [default: sha256]
     #[arg(long, value_name = "ALG", requires = "local")]
     digest_algorithm: Option<Algorithm>,
+    #[command(flatten, next_help_heading = "Image options")]
+    image: ImageArgs,
 }
 
 /// A subject that is known.
@@ -87,16 +90,33 @@ impl SubjectArgs {
             return Err(Failure::usage("a manifest is needed: --local FILE"));
         };
         if self.oci_layout {
-            return in_layout(&source.to_string_lossy());
+            return in_layout(source);
         }
-        if !self.local {
-            return Err(Failure::usage(format!(
-                "{} is taken for an image; a file with a manifest needs --local",
-                source.display()
-            ))
-            .with_hint(Some(format!("--local {}", source.display()))));
+        if self.local {
+            return self.local(Path::new(source), context);
         }
-        self.local(source, context)
+        self.image(source, context)
+    }
+
+    /// An image: its manifest is generated here, so every byte of it has been hashed.
+    fn image(&self, source: &str, context: &Context) -> Result<Subject, Failure> {
+        let parsed: Source = source.parse().map_err(Failure::usage)?;
+        let generated = self.image.generate(&parsed, context).map_err(|failure| {
+            // A manifest where an image was meant is the likely slip.
+            let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
+            if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
+        })?;
+        let path = match parsed {
+            Source::Archive { path, .. } => Some(path),
+            _ => None,
+        };
+        Ok(Subject {
+            descriptor: generated.descriptor,
+            name: path.as_ref().map(|path| path.display().to_string()),
+            content: ContentSeen::Yes,
+            path,
+            layout: None,
+        })
     }
 
     fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {

@@ -210,7 +210,8 @@ impl ArchiveError {
         match self {
             Self::Mismatch { .. } | Self::Size { .. } => Class::Mismatch,
             Self::Open { .. } => Class::Unavailable,
-            Self::Io { .. } => Class::Io,
+            // Decompressors complain with errors that no system call gave.
+            Self::Io { source, .. } if source.raw_os_error().is_some() => Class::Io,
             _ => Class::Malformed,
         }
     }

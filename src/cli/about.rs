@@ -1,0 +1,68 @@
+//! `dockseal version`, `completion` and `man`: what the program says about itself.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use serde_json::json;
+
+use crate::fsutil;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::Format;
+use super::report::SCHEMA_VERSION;
+
+/// Arguments of `dockseal completion`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal completion bash > ~/.local/share/bash-completion/completions/dockseal")]
+pub(super) struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
+
+impl CompletionArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        let mut command = super::Cli::command();
+        clap_complete::generate(self.shell, &mut command, "dockseal", &mut script);
+        Ok(context.printer.data(&script)?)
+    }
+}
+
+/// Arguments of `dockseal man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal man ~/.local/share/man/man1")]
+pub(super) struct ManArgs {
+    /// Directory for the pages, one per command
+    directory: PathBuf,
+}
+
+impl ManArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        fsutil::create_private_dir(&self.directory)?;
+        clap_mangen::generate_to(super::Cli::command(), &self.directory)?;
+        let directory = self.directory.display();
+        context.printer.note(format_args!("manual pages written to {directory}"));
+        Ok(())
+    }
+}
+
+/// `dockseal version`
+pub(super) fn version(context: &Context) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    if context.printer.format() == Format::Json {
+        let document = json!({
+            "schemaVersion": SCHEMA_VERSION,
+            "version": version,
+            "goGzip": ["go1.8", "go1.27"],
+            "networkCode": [],
+        });
+        return Ok(context.printer.json(&document)?);
+    }
+    context.printer.line(format_args!("dockseal {version}"))?;
+    context.printer.line("gzip generations: go1.8 (Go 1.8 to 1.26), go1.27")?;
+    Ok(context.printer.line("network code: none")?)
+}

@@ -1,0 +1,265 @@
+//! SOURCE: where an image is, by the transport names that container users know
+//! (containers/image, skopeo, podman).
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::content::archive;
+use crate::content::limits::Limits;
+use crate::generate::{self, Generated, ImageChoice, LayerCache, Options, PushFrom};
+use crate::gogzip::Generation;
+use crate::image::platform::Platform;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::progress_bar::ProgressBar;
+
+/// An image and how to get at it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    /// An archive or a directory; which kind is told by its content.
+    Archive {
+        /// Where.
+        path: PathBuf,
+        /// Which image in it.
+        image: Option<String>,
+    },
+    /// An archive on standard input.
+    Stdin {
+        /// Which image in it.
+        image: Option<String>,
+    },
+    /// An image of a daemon that this build can't reach.
+    Daemon {
+        /// The transport.
+        transport: &'static str,
+        /// The image.
+        name: String,
+    },
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let nothing = |what: &str| format!("{text:?} names no {what}");
+        let archive = |rest: &str, image: Option<&str>| {
+            let image = image.map(str::to_owned);
+            match rest {
+                "" => Err(nothing("file")),
+                "-" => Ok(Self::Stdin { image }),
+                path => Ok(Self::Archive { path: path.into(), image }),
+            }
+        };
+        // containers/image: the path ends at the first colon.
+        let split = |rest: &str| match rest.split_once(':') {
+            Some((path, image)) if !image.is_empty() => archive(path, Some(image)),
+            _ => archive(rest.trim_end_matches(':'), None),
+        };
+        if let Some(rest) = text.strip_prefix("docker-archive:") {
+            split(rest)
+        } else if let Some(rest) = text.strip_prefix("oci-archive:") {
+            split(rest)
+        } else if let Some(rest) = text.strip_prefix("oci:") {
+            match rest.split_once('@') {
+                Some((path, digest)) => archive(path, Some(digest)),
+                None => split(rest),
+            }
+        } else if let Some(name) = text.strip_prefix("docker-daemon:") {
+            Ok(Self::Daemon { transport: "docker-daemon", name: name.to_owned() })
+        } else if let Some(name) = text.strip_prefix("containerd:") {
+            Ok(Self::Daemon { transport: "containerd", name: name.to_owned() })
+        } else {
+            archive(text, None)
+        }
+    }
+}
+
+/// Options for images in archives.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct ImageArgs {
+    /// The image, where an archive holds several: a name or a digest
+    #[arg(long, value_name = "NAME|sha256:ID")]
+    image: Option<ImageChoice>,
+    /// The platform that is pushed, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Go version whose gzip compresses the layers: go1.8 (1.8 to 1.26) or go1.27
+    #[arg(long, value_name = "VERSION")]
+    go_gzip: Option<Generation>,
+    /// Engine that pushes: the one that wrote the archive, or one that loads it [writer, graph, containerd]
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    push_from: PushFrom,
+    /// Copy a stream to a temporary file first, so that it can be read twice
+    #[arg(long)]
+    spool: bool,
+    /// Most bytes of an archive or a layer, decompressed [default: 256 GiB]
+    #[arg(long, value_name = "BYTES")]
+    max_size: Option<u64>,
+    /// Most bytes that one compressed byte may become [default: 1100]
+    #[arg(long, value_name = "RATIO")]
+    max_ratio: Option<u64>,
+    /// Compress every layer again, whatever is remembered
+    #[arg(long)]
+    no_cache: bool,
+    /// Threads [default: all cores]
+    #[arg(long, short = 'j', value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// Draw no progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+impl ImageArgs {
+    /// Whether the user named the encoder generation.
+    pub(super) fn names_generation(&self) -> bool {
+        self.go_gzip.is_some()
+    }
+
+    /// The same options with the generation that an engine told.
+    pub(super) fn with_generation(mut self, generation: Generation) -> Self {
+        self.go_gzip = Some(generation);
+        self
+    }
+
+    /// Generates the manifest of an image.
+    pub(super) fn generate(
+        &self,
+        source: &Source,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
+        let (stream, image) = match source {
+            Source::Archive { path, image } => (archive::Source::Path(path.clone()), image),
+            Source::Stdin { image } => (self.stream(Box::new(stdin()?)), image),
+            Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
+        };
+        let image = match (image, &self.image) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::usage("the image is named twice, in SOURCE and with --image"));
+            }
+            (Some(name), None) => {
+                let choice = name.parse::<ImageChoice>();
+                Some(choice.map_err(|error| Failure::usage(error.to_string()))?)
+            }
+            (None, image) => image.clone(),
+        };
+        self.read(stream, image, context)
+    }
+
+    /// Generates the manifest of an image in an archive that is at hand.
+    pub(super) fn read(
+        &self,
+        source: archive::Source,
+        image: Option<ImageChoice>,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
+        let mut limits = Limits::default();
+        if let Some(bytes) = self.max_size {
+            (limits.total_bytes, limits.layer_bytes) = (bytes, bytes);
+        }
+        limits.ratio = self.max_ratio.unwrap_or(limits.ratio);
+        let mut options = Options {
+            generation: self.go_gzip,
+            image,
+            platform: self.platform.clone(),
+            push_from: self.push_from,
+            cache: self.cache(context),
+            limits,
+            ..Options::default()
+        };
+        if let Some(jobs) = self.jobs {
+            options.threads = jobs.get();
+        }
+        let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
+        let path = match &source {
+            archive::Source::Path(path) => Some(path.clone()),
+            _ => None,
+        };
+        let generated = generate::manifest(source, &options, &bar);
+        bar.clear();
+        let generated = generated.map_err(|error| {
+            let failure = Failure::from(error);
+            match path {
+                Some(path) if !failure.message.contains(&*path.to_string_lossy()) => {
+                    failure.prefixed(&path.display().to_string())
+                }
+                _ => failure,
+            }
+        })?;
+        for note in &generated.notes {
+            if note.is_detail() {
+                context.printer.detail(format_args!("note: {note}"));
+            } else {
+                context.printer.note(format_args!("note: {note}"));
+            }
+        }
+        context.printer.detail(format_args!("note: {}", generated.origin));
+        Ok(generated)
+    }
+
+    /// A stream, spooled if that is wanted.
+    pub(super) fn stream(&self, reader: Box<dyn io::Read>) -> archive::Source {
+        if self.spool { archive::Source::Spooled(reader) } else { archive::Source::Stream(reader) }
+    }
+
+    fn cache(&self, context: &Context) -> Option<LayerCache> {
+        if self.no_cache {
+            return None;
+        }
+        // Without a cache directory layers are compressed again; that is no failure.
+        Some(LayerCache::new(&context.dirs.layers()?))
+    }
+}
+
+/// Standard input, unless it is a terminal: nobody types an archive.
+pub(super) fn stdin() -> Result<io::Stdin, Failure> {
+    if io::stdin().is_terminal() {
+        let hint = "docker save IMAGE | dockseal manifest -".to_owned();
+        return Err(Failure::usage("standard input is a terminal, an archive is expected")
+            .with_hint(Some(hint)));
+    }
+    Ok(io::stdin())
+}
+
+fn no_daemon(transport: &str, name: &str) -> Failure {
+    let save = match transport {
+        "containerd" => format!("ctr images export - {name} | dockseal manifest -"),
+        _ => format!("docker save {name} | dockseal manifest -"),
+    };
+    Failure::new(Exit::Unavailable, format!("this build can't read from {transport} itself"))
+        .with_hint(Some(save))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transports() {
+        let archive = |path: &str, image: Option<&str>| {
+            Ok(Source::Archive { path: path.into(), image: image.map(str::to_owned) })
+        };
+        for (text, source) in [
+            ("image.tar", archive("image.tar", None)),
+            ("./a:b.tar", archive("./a:b.tar", None)),
+            ("-", Ok(Source::Stdin { image: None })),
+            ("docker-archive:a.tar", archive("a.tar", None)),
+            ("docker-archive:a.tar:b:1", archive("a.tar", Some("b:1"))),
+            ("docker-archive:-", Ok(Source::Stdin { image: None })),
+            ("oci-archive:a.tar:v1", archive("a.tar", Some("v1"))),
+            ("oci:dir", archive("dir", None)),
+            ("oci:dir:v1", archive("dir", Some("v1"))),
+            ("oci:dir@sha256:12", archive("dir", Some("sha256:12"))),
+            (
+                "docker-daemon:x:1",
+                Ok(Source::Daemon { transport: "docker-daemon", name: "x:1".to_owned() }),
+            ),
+        ] {
+            assert_eq!(text.parse::<Source>(), source, "{text}");
+        }
+        assert!("docker-archive:".parse::<Source>().is_err());
+        assert!("".parse::<Source>().is_err());
+    }
+}
