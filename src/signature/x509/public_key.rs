@@ -168,3 +168,50 @@ fn rsa_modulus_len(raw: &[u8]) -> der::Result<usize> {
     reader.finish()?;
     Ok(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::x509::der_write as write;
+
+    #[test]
+    fn forms_of_public_keys() {
+        let key = |algorithm: &[&[u8]], raw: &[u8]| {
+            let spki = write::sequence(&[&write::sequence(algorithm), &write::bit_string(raw)]);
+            PublicKey::from_der(&spki)
+        };
+        let describe = |key: Result<PublicKey, _>| key.ok().map(|key| key.describe());
+        let rsa = write::oid(oid::RSA_ENCRYPTION);
+        let ec = write::oid(oid::EC_PUBLIC_KEY);
+        let p256 = write::oid(oid::SECP256R1);
+        let ed25519 = write::oid(oid::ED25519);
+        let null = write::null();
+        let numbers = |modulus: &[u8]| {
+            write::sequence(&[&write::unsigned(modulus), &write::unsigned(&[1, 0, 1])])
+        };
+        let point = [&[4][..], &[7; 64]].concat();
+        // A modulus of 2047 bits fills 256 bytes and counts as 2048 (spec §2.2).
+        let short = numbers(&[&[0x7f][..], &[1; 255]].concat());
+        assert_eq!(describe(key(&[&rsa, &null], &short)).as_deref(), Some("RSA 2048"));
+        assert_eq!(describe(key(&[&ec, &p256], &point)).as_deref(), Some("EC P-256"));
+        assert_eq!(describe(key(&[&ed25519], &[7; 32])).as_deref(), Some("Ed25519"));
+
+        for (algorithm, raw) in [
+            (&[&rsa[..]][..], &short[..]),
+            (&[&rsa, &p256], &short),
+            (&[&rsa, &null], &[1]),
+            (&[&ec], &point),
+            (&[&ec, &null], &point),
+            (&[&ec, &rsa], &point),
+            (&[&ec, &p256], &point[..64]),
+            (&[&ec, &p256], &[point.as_slice(), &[7]].concat()),
+            // Compressed, and something else of the right length.
+            (&[&ec, &p256], &[&[2][..], &[7; 32]].concat()),
+            (&[&ec, &p256], &[&[2][..], &[7; 64]].concat()),
+            (&[&ed25519, &null], &[7; 32]),
+            (&[&ed25519], &[7; 31]),
+        ] {
+            key(algorithm, raw).unwrap_err();
+        }
+    }
+}
