@@ -14,6 +14,7 @@
 //! of the one that came furthest is (security.md S2: the verdict is deny unless shown otherwise).
 //! Nothing is executed, and no socket is opened (N-27).
 
+mod artifact;
 mod authenticity;
 mod error;
 mod moment;
@@ -35,8 +36,10 @@ use crate::trust::level::{LevelName, ValidationAction, ValidationType};
 use crate::trust::policy::Statement;
 use crate::trust::store::TrustStores;
 
+use artifact::Artifact;
 use authenticity::Anchors;
 
+pub use artifact::Blob;
 pub use error::{CandidateError, FailureClass, LimitReached, Rejected, VerifyError};
 pub use report::{Check, CheckId, CheckStatus};
 
@@ -157,13 +160,34 @@ impl<'a> Verifier<'a> {
         subject: &Descriptor,
         store: &dyn SignatureStore,
     ) -> Result<Verdict, VerifyError> {
+        self.verify_artifact(Artifact::Descriptor(subject), store)
+    }
+
+    /// Verifies that a signature of `store` is for the content of `blob` and trusted.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_blob(
+        &self,
+        blob: &Blob,
+        store: &dyn SignatureStore,
+    ) -> Result<Verdict, VerifyError> {
+        self.verify_artifact(Artifact::Blob(blob), store)
+    }
+
+    fn verify_artifact(
+        &self,
+        artifact: Artifact<'_>,
+        store: &dyn SignatureStore,
+    ) -> Result<Verdict, VerifyError> {
         if self.statement.level().is_skip() {
             return Ok(Verdict::Skipped);
         }
-        let candidates = store.list(subject)?;
+        let subject = artifact.descriptor();
+        let candidates = store.list(&subject)?;
         let mut rejected = Vec::new();
         for candidate in candidates.iter().take(self.options.max_signatures.max(1)) {
-            match self.judge(subject, store, candidate) {
+            match self.judge(artifact, store, candidate) {
                 Ok(mut trusted) => {
                     trusted.rejected = rejected;
                     return Ok(Verdict::Trusted(Box::new(trusted)));
@@ -178,12 +202,12 @@ impl<'a> Verifier<'a> {
             .max_by_key(|(index, rejection)| (rejection.error.rank(), std::cmp::Reverse(*index)))
             .map(|(index, _)| index);
         let Some(best) = best else {
-            return Err(VerifyError::NoSignature { subject: Box::new(subject.clone()) });
+            return Err(VerifyError::NoSignature { subject: Box::new(subject) });
         };
         let limit = (rejected.len() < candidates.len())
             .then_some(LimitReached { limit: self.options.max_signatures });
         Err(VerifyError::NoneTrusted {
-            subject: Box::new(subject.clone()),
+            subject: Box::new(subject),
             best: Box::new(rejected.remove(best)),
             others: rejected,
             limit,
@@ -192,14 +216,14 @@ impl<'a> Verifier<'a> {
 
     fn judge(
         &self,
-        subject: &Descriptor,
+        artifact: Artifact<'_>,
         store: &dyn SignatureStore,
         candidate: &StoredSignature,
     ) -> Result<TrustedSignature, Box<Rejected>> {
         let mut judgement = Judgement { verifier: self, checks: Vec::new() };
-        match judgement.run(subject, store, candidate) {
-            Ok((content, digest)) => Ok(TrustedSignature {
-                subject: subject.clone(),
+        match judgement.run(artifact, store, candidate) {
+            Ok((subject, content, digest)) => Ok(TrustedSignature {
+                subject,
                 location: candidate.location.clone(),
                 digest,
                 content,
@@ -226,10 +250,10 @@ struct Judgement<'v, 'a> {
 impl Judgement<'_, '_> {
     fn run(
         &mut self,
-        subject: &Descriptor,
+        artifact: Artifact<'_>,
         store: &dyn SignatureStore,
         candidate: &StoredSignature,
-    ) -> Result<(SignedContent, Digest), CandidateError> {
+    ) -> Result<(Descriptor, SignedContent, Digest), CandidateError> {
         let Verifier { statement, options, anchors } = self.verifier;
         let bytes = store.read(candidate)?;
         let envelope = decode(&bytes, candidate)?;
@@ -247,11 +271,13 @@ impl Judgement<'_, '_> {
         let revocation =
             revocation::check(content.chain(), &options.revocation, authentic, options.now);
         self.record(ValidationType::Revocation, revocation)?;
-        let same = same_content(content.payload().target(), subject);
-        self.enforce(CheckId::Content, same)?;
+        let compared = artifact
+            .compare(content.payload().target())
+            .map(|found| Outcome { evidence: format!("{found} is what is signed"), value: found });
+        let subject = self.enforce(CheckId::Content, compared)?;
         let metadata = has_metadata(content.payload().annotations(), &options.user_metadata);
         self.enforce(CheckId::UserMetadata, metadata)?;
-        Ok((content, Digest::sha256(&bytes)))
+        Ok((subject, content, Digest::sha256(&bytes)))
     }
 
     /// Records a check whose failure is always an error.
@@ -347,17 +373,6 @@ fn integrity(
 struct Outcome<T> {
     value: T,
     evidence: String,
-}
-
-/// Digest, size and media type (security.md S1): all three, none alone.
-fn same_content(signed: &Descriptor, found: &Descriptor) -> Result<Outcome<()>, CandidateError> {
-    if !signed.same_content(found) {
-        return Err(CandidateError::ContentMismatch {
-            signed: Box::new(signed.clone()),
-            found: Box::new(found.clone()),
-        });
-    }
-    Ok(Outcome { value: (), evidence: format!("{signed} is what is signed") })
 }
 
 fn has_metadata(

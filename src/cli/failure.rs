@@ -11,6 +11,7 @@ use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
 use crate::sign::{AttachError, SignError};
+use crate::signature::envelope::EnvelopeError;
 use crate::signature::signer::SignerError;
 use crate::signature::signer::config::ConfigError;
 use crate::signature::signer::keys::KeysError;
@@ -240,6 +241,12 @@ impl From<SignError> for Failure {
             SignError::OwnResult(_) => Exit::Internal,
         };
         Self::of(exit, &error)
+    }
+}
+
+impl From<EnvelopeError> for Failure {
+    fn from(error: EnvelopeError) -> Self {
+        Self::of(Exit::Malformed, &error)
     }
 }
 

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::output::Format;
 use super::report::SCHEMA_VERSION;
 use super::subject::SubjectArgs;
+use super::tree::Tree;
 
 /// What signatures are called in the tree.
 const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
@@ -42,14 +43,12 @@ impl ListArgs {
             }))?);
         }
         let reference = subject.reference();
-        let Some((last, others)) = digests.split_last() else {
+        if digests.is_empty() {
             return Ok(printer.line(format_args!("{reference} has no associated signatures"))?);
-        };
-        printer.line(format_args!("{reference}\n└── {SIGNATURE_TYPE}"))?;
-        for digest in others {
-            printer.line(format_args!("    ├── {digest}"))?;
         }
-        printer.line(format_args!("    └── {last}"))?;
+        let nodes = digests.into_iter().map(|digest| Tree::new(digest, Vec::new())).collect();
+        let tree = Tree::new(reference, vec![Tree::new(SIGNATURE_TYPE, nodes)]);
+        printer.data(tree.render().as_bytes())?;
         for each in found.iter().filter(|each| each.defect.is_some()) {
             let defect = each.defect.as_deref().unwrap_or_default();
             printer.warning(format_args!("{}: {defect}", each.location.display()));

@@ -7,6 +7,7 @@ pub mod plugin;
 
 mod about;
 mod attach;
+mod blob;
 mod cache;
 mod cert;
 mod context;
@@ -15,6 +16,7 @@ mod digest;
 mod duration;
 mod exit;
 mod failure;
+mod inspect;
 mod key;
 mod list;
 mod manifest;
@@ -26,6 +28,7 @@ mod report;
 mod sign;
 mod source;
 mod subject;
+mod tree;
 mod verify;
 
 use std::io;
@@ -85,6 +88,8 @@ enum Command {
     /// List the signatures of a manifest
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
+    /// Show what signatures say
+    Inspect(inspect::InspectArgs),
     /// Put signature files beside the image they sign
     Attach(attach::AttachArgs),
     /// Copy the signatures of an image into files
@@ -101,6 +106,9 @@ enum Command {
     /// Manage the signature cache
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// Sign and verify files
+    #[command(subcommand)]
+    Blob(blob::BlobCommand),
     /// Manage revocation lists
     #[command(subcommand)]
     Crl(crl::CrlCommand),
@@ -120,12 +128,14 @@ impl Command {
             Self::Sign(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::List(args) => args.run(context),
+            Self::Inspect(args) => args.run(context),
             Self::Attach(args) => args.run(context),
             Self::Detach(args) => args.run(context),
             Self::Cert(command) => command.run(context),
             Self::Key(command) => command.run(context),
             Self::Policy(command) => command.run(context),
             Self::Cache(command) => command.run(context),
+            Self::Blob(command) => command.run(context),
             Self::Crl(command) => command.run(context),
             Self::Completion(args) => args.run(context),
             Self::Man(args) => args.run(context),

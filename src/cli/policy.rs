@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::trust::files::{LegacyFile, LegacyOutcome, PolicyFiles};
-use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
+use crate::trust::policy::{BlobPolicy, MAX_POLICY_BYTES, OciPolicy, PolicyKind};
 
 use super::cert::confirmed;
 use super::context::Context;
@@ -27,7 +27,7 @@ pub(super) enum PolicyCommand {
 impl PolicyCommand {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
-            Self::Show => show(context),
+            Self::Show => show(context, PolicyKind::Oci),
             Self::Import(args) => args.run(context),
             Self::Init(args) => args.run(context),
         }
@@ -39,16 +39,66 @@ fn files(context: &Context) -> Result<PolicyFiles, Failure> {
 }
 
 /// Shows the document as it stands, even an invalid one, and says what is wrong with it.
-fn show(context: &Context) -> Result<(), Failure> {
+pub(super) fn show(context: &Context, kind: PolicyKind) -> Result<(), Failure> {
     let files = files(context)?;
-    let document = files.read(PolicyKind::Oci)?;
+    let document = files.read(kind)?;
     context.printer.note(document.path.display());
     context.printer.data(&document.bytes)?;
-    let loaded = files.load_oci()?;
-    for warning in loaded.warnings {
+    let warnings = match kind {
+        PolicyKind::Oci => files.load_oci()?.warnings,
+        PolicyKind::Blob => files.load_blob()?.warnings,
+    };
+    for warning in warnings {
         context.printer.warning(warning);
     }
     Ok(())
+}
+
+/// Writes a policy unless somebody objects; says whether it did.
+pub(super) fn write(
+    context: &Context,
+    kind: PolicyKind,
+    bytes: &[u8],
+    force: bool,
+    legacy: LegacyFile,
+) -> Result<bool, Failure> {
+    let files = files(context)?;
+    // What is no policy is refused before anybody is asked about it.
+    match kind {
+        PolicyKind::Oci => OciPolicy::parse(bytes).map(drop)?,
+        PolicyKind::Blob => BlobPolicy::parse(bytes).map(drop)?,
+    }
+    if files.exists(kind) {
+        let name = name(kind);
+        let question =
+            format!("The {name} trust policy file already exists, do you want to overwrite it?");
+        let hint =
+            |failure: Failure| failure.with_hint(Some("the same command with --force".to_owned()));
+        if !confirmed(context, force, &question).map_err(hint)? {
+            return Ok(false);
+        }
+    }
+    let imported = files.import(kind, bytes, legacy)?;
+    match imported.legacy {
+        LegacyOutcome::Removed => context.printer.note(
+            "trustpolicy.json is removed, notation 1.x has no policy now (--also-legacy keeps one)",
+        ),
+        LegacyOutcome::Stays { path, source } => context.printer.warning(format_args!(
+            "{} could not be removed ({source}); notation 1.x would use it",
+            path.display()
+        )),
+        LegacyOutcome::Absent | LegacyOutcome::Written => {}
+    }
+    context.printer.note(format_args!("wrote {}", imported.path.display()));
+    Ok(true)
+}
+
+/// What a kind of policy is called.
+fn name(kind: PolicyKind) -> &'static str {
+    match kind {
+        PolicyKind::Oci => "OCI",
+        PolicyKind::Blob => "blob",
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,35 +132,9 @@ impl ImportArgs {
 }
 
 impl WriteArgs {
-    /// Writes the policy unless somebody objects; says whether it did.
     fn write(&self, context: &Context, bytes: &[u8]) -> Result<bool, Failure> {
-        let files = files(context)?;
-        // What is no policy is refused before anybody is asked about it.
-        crate::trust::policy::OciPolicy::parse(bytes)?;
-        if files.exists(PolicyKind::Oci) {
-            let question = "The OCI trust policy file already exists, do you want to overwrite it?";
-            let hint = |failure: Failure| {
-                failure.with_hint(Some("the same command with --force".to_owned()))
-            };
-            if !confirmed(context, self.force, question).map_err(hint)? {
-                return Ok(false);
-            }
-        }
         let legacy = if self.also_legacy { LegacyFile::Write } else { LegacyFile::Remove };
-        let imported = files.import(PolicyKind::Oci, bytes, legacy)?;
-        match imported.legacy {
-            LegacyOutcome::Removed => context.printer.note(
-                "trustpolicy.json is removed, notation 1.x has no policy now (--also-legacy keeps \
-                 one)",
-            ),
-            LegacyOutcome::Stays { path, source } => context.printer.warning(format_args!(
-                "{} could not be removed ({source}); notation 1.x would use it",
-                path.display()
-            )),
-            LegacyOutcome::Absent | LegacyOutcome::Written => {}
-        }
-        context.printer.note(format_args!("wrote {}", imported.path.display()));
-        Ok(true)
+        write(context, PolicyKind::Oci, bytes, self.force, legacy)
     }
 }
 

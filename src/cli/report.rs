@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::image::descriptor::Descriptor;
 use crate::verify::{Check, Rejected, TrustedSignature, VerifyError};
-
-use super::subject::Subject;
 
 /// Version of the reports; it changes when a member changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -17,17 +16,23 @@ pub(super) struct PolicyInfo<'a> {
 }
 
 impl PolicyInfo<'_> {
+    /// The line that says by which policy is judged.
+    pub(super) fn describe(&self) -> String {
+        let Self { path, statement, level } = self;
+        format!("policy: statement {statement:?} ({level}) of {}", path.display())
+    }
+
     fn json(&self) -> Value {
         json!({"path": self.path, "statement": self.statement, "level": self.level})
     }
 }
 
 /// Nothing was verified, because the policy wants it so.
-pub(super) fn skipped(subject: &Subject, policy: &PolicyInfo<'_>) -> Value {
+pub(super) fn skipped(subject: &Descriptor, policy: &PolicyInfo<'_>) -> Value {
     json!({
         "schemaVersion": SCHEMA_VERSION,
         "verdict": "skipped",
-        "subject": subject.descriptor,
+        "subject": subject,
         "policy": policy.json(),
         "checks": [],
     })
@@ -56,7 +61,7 @@ pub(super) fn trusted(trusted: &TrustedSignature, policy: &PolicyInfo<'_>) -> Va
 }
 
 /// No signature is trusted.
-pub(super) fn denied(subject: &Subject, policy: &PolicyInfo<'_>, error: &VerifyError) -> Value {
+pub(super) fn denied(subject: &Descriptor, policy: &PolicyInfo<'_>, error: &VerifyError) -> Value {
     let (best, others) = match error {
         VerifyError::NoneTrusted { best, others, .. } => (Some(best), others.as_slice()),
         _ => (None, &[][..]),
@@ -65,7 +70,7 @@ pub(super) fn denied(subject: &Subject, policy: &PolicyInfo<'_>, error: &VerifyE
         "schemaVersion": SCHEMA_VERSION,
         "verdict": "denied",
         "reason": error.to_string(),
-        "subject": subject.descriptor,
+        "subject": subject,
         "policy": policy.json(),
         "checks": best.map_or_else(|| json!([]), |best| checks(&best.checks)),
         "signature": best.map(|best| json!({"location": best.location})),

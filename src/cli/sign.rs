@@ -37,9 +37,8 @@ pub(super) struct SignArgs {
     /// layout, else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Format of the signature envelope [default: the configuration's, else jws]
-    #[arg(long, value_name = "FORMAT", value_parser = ["jws", "cose"])]
-    signature_format: Option<String>,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Form of the signature manifest in an OCI layout; notation 1.3 does not see oci1.1
     #[arg(long, value_enum, default_value_t, value_name = "FORM", requires = "oci_layout")]
     signature_manifest: ManifestForm,
@@ -67,6 +66,31 @@ impl From<ManifestForm> for SignatureManifest {
         match form {
             ManifestForm::Legacy => Self::Legacy,
             ManifestForm::Oci11 => Self::Oci11,
+        }
+    }
+}
+
+/// Which format signatures have.
+#[derive(Debug, clap::Args)]
+pub(super) struct FormatArgs {
+    /// Format of the signature envelope [default: the configuration's, else jws]
+    #[arg(long, value_name = "FORMAT", value_parser = ["jws", "cose"])]
+    signature_format: Option<String>,
+}
+
+impl FormatArgs {
+    /// The option, else what the configuration says, else JWS.
+    pub(super) fn format(&self, context: &Context) -> Result<EnvelopeFormat, Failure> {
+        match self.signature_format.as_deref() {
+            Some("cose") => Ok(EnvelopeFormat::Cose),
+            Some(_) => Ok(EnvelopeFormat::Jws),
+            // A key given by its files needs no configuration directory.
+            None => match context.dirs.config() {
+                Ok(config) => Ok(NotationConfig::load(&config)?
+                    .signature_format()
+                    .unwrap_or(EnvelopeFormat::Jws)),
+                Err(_) => Ok(EnvelopeFormat::Jws),
+            },
         }
     }
 }
@@ -122,7 +146,7 @@ pub(super) fn read_pair(key: &Path, certificates: &Path) -> Result<LocalSigner, 
 
 impl SignArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let format = self.format(context)?;
+        let format = self.format.format(context)?;
         let subject = self.subject.resolve(context)?;
         self.refuse_overwriting(&subject)?;
         if let Some(output) = &self.output {
@@ -161,21 +185,6 @@ impl SignArgs {
             Some(layout) => Box::new(layout.clone().writing(self.signature_manifest.into())),
             None => Box::new(SignatureCache::new(&context.dirs.cache()?)),
         })
-    }
-
-    /// The option, else what the configuration says, else JWS.
-    fn format(&self, context: &Context) -> Result<EnvelopeFormat, Failure> {
-        match self.signature_format.as_deref() {
-            Some("cose") => Ok(EnvelopeFormat::Cose),
-            Some(_) => Ok(EnvelopeFormat::Jws),
-            // A key given by its files needs no configuration directory.
-            None => match context.dirs.config() {
-                Ok(config) => Ok(NotationConfig::load(&config)?
-                    .signature_format()
-                    .unwrap_or(EnvelopeFormat::Jws)),
-                Err(_) => Ok(EnvelopeFormat::Jws),
-            },
-        }
     }
 
     /// The input is never overwritten.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::image::descriptor::Descriptor;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
@@ -37,21 +38,41 @@ pub(super) struct VerifyArgs {
     /// Metadata that must be signed; repeatable
     #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
     user_metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    revocation: RevocationArgs,
+    /// How many signatures are evaluated at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
+    max_signatures: usize,
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number greater than 0 is needed".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// Files that say what is revoked.
+#[derive(Debug, clap::Args)]
+pub(super) struct RevocationArgs {
     /// CRL to judge revocation by, besides the cached ones; repeatable
     #[arg(long, value_name = "FILE")]
     crl: Vec<PathBuf>,
     /// OCSP response to judge revocation by; repeatable
     #[arg(long, value_name = "FILE")]
     ocsp_response: Vec<PathBuf>,
-    /// How many signatures are evaluated at most
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
-    max_signatures: usize,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("a number greater than 0 is needed".to_owned()),
-        Ok(number) => Ok(number),
+impl RevocationArgs {
+    pub(super) fn load(&self, context: &Context) -> Result<RevocationData, Failure> {
+        let crls = self.crl.iter().map(|path| read_crl(path));
+        let responses = self.ocsp_response.iter().map(|path| read_ocsp_response(path));
+        Ok(RevocationData {
+            // Without a cache directory nothing is cached.
+            cache: context.dirs.cache().ok().map(|directory| CrlCache::new(&directory)),
+            crls: crls.collect::<Result<_, _>>()?,
+            ocsp_responses: responses.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -68,30 +89,35 @@ impl VerifyArgs {
             statement: statement.name(),
             level: statement.level().name().as_str(),
         };
-        context.printer.note(format_args!(
-            "policy: statement {:?} ({}) of {}",
-            policy.statement,
-            policy.level,
-            policy.path.display()
-        ));
+        context.printer.note(policy.describe());
         let subject = self.subject.resolve(context)?;
         let stores = TrustStores::new(&config);
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
             user_metadata: self.user_metadata.iter().cloned().collect(),
-            revocation: self.revocation(context)?,
+            revocation: self.revocation.load(context)?,
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);
         match verifier.verify(&subject.descriptor, &*self.store(&subject, context)?) {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
-                print_trusted(context.printer, &subject, &trusted, &policy)
+                print_trusted(context.printer, &subject.reference(), &trusted, &policy)?;
+                if subject.content == ContentSeen::No {
+                    context
+                        .printer
+                        .note("the descriptor was verified only, content was not hashed");
+                }
+                Ok(())
             }
-            Ok(Verdict::Skipped) => print_skipped(context.printer, &subject, &policy),
+            Ok(Verdict::Skipped) => {
+                let what = subject.reference();
+                print_skipped(context.printer, &what, &subject.descriptor, &policy)
+            }
             Err(error) => {
                 if context.printer.format() == Format::Json {
-                    context.printer.json(&report::denied(&subject, &policy, &error))?;
+                    let report = report::denied(&subject.descriptor, &policy, &error);
+                    context.printer.json(&report)?;
                 }
                 Err(error.into())
             }
@@ -107,17 +133,6 @@ impl VerifyArgs {
             let hint = matches!(error, PolicyError::NoStatement { .. })
                 .then(|| "dockseal verify --scope REPOSITORY, or --policy-name NAME".to_owned());
             Failure::from(error).with_hint(hint)
-        })
-    }
-
-    fn revocation(&self, context: &Context) -> Result<RevocationData, Failure> {
-        let crls = self.crl.iter().map(|path| read_crl(path));
-        let responses = self.ocsp_response.iter().map(|path| read_ocsp_response(path));
-        Ok(RevocationData {
-            // Without a cache directory nothing is cached.
-            cache: context.dirs.cache().ok().map(|directory| CrlCache::new(&directory)),
-            crls: crls.collect::<Result<_, _>>()?,
-            ocsp_responses: responses.collect::<Result<_, _>>()?,
         })
     }
 
@@ -137,7 +152,7 @@ impl VerifyArgs {
 }
 
 /// Says what the policy let pass (security.md S13).
-fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printer) {
+pub(super) fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printer) {
     for check in trusted.checks().iter().filter(|check| check.is_logged_failure()) {
         printer.warning(format_args!(
             "{} was set to \"log\" and failed with error: {}",
@@ -163,9 +178,9 @@ fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printe
     }
 }
 
-fn print_trusted(
+pub(super) fn print_trusted(
     printer: Printer,
-    subject: &Subject,
+    what: &str,
     trusted: &TrustedSignature,
     policy: &PolicyInfo<'_>,
 ) -> Result<(), Failure> {
@@ -179,11 +194,7 @@ fn print_trusted(
         let status = check.status.as_str();
         printer.detail(format_args!("{}: {status}: {}", check.id, check.evidence));
     }
-    let what = subject.reference();
     printer.line(format_args!("Successfully verified signature for {what}"))?;
-    if subject.content == ContentSeen::No {
-        printer.note("the descriptor was verified only, content was not hashed");
-    }
     let metadata = trusted.content().payload().annotations();
     if !metadata.is_empty() {
         let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
@@ -197,9 +208,10 @@ fn print_trusted(
     Ok(())
 }
 
-fn print_skipped(
+pub(super) fn print_skipped(
     printer: Printer,
-    subject: &Subject,
+    what: &str,
+    subject: &Descriptor,
     policy: &PolicyInfo<'_>,
 ) -> Result<(), Failure> {
     printer.warning(format_args!(
@@ -210,7 +222,6 @@ fn print_skipped(
         return Ok(printer.json(&report::skipped(subject, policy))?);
     }
     Ok(printer.line(format_args!(
-        "Trust policy is configured to skip signature verification for {}",
-        subject.reference()
+        "Trust policy is configured to skip signature verification for {what}"
     ))?)
 }

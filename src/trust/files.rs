@@ -95,9 +95,12 @@ impl PolicyFiles {
                 warnings.push(FileWarning::TwoPolicies { used, ignored: legacy });
             }
         }
-        let policy = OciPolicy::parse(&document.bytes).map_err(|source| {
-            PolicyFileError::Invalid { path: document.path.clone(), source: Box::new(source) }
-        })?;
+        let policy =
+            OciPolicy::parse(&document.bytes).map_err(|source| PolicyFileError::Invalid {
+                kind: PolicyKind::Oci,
+                path: document.path.clone(),
+                source: Box::new(source),
+            })?;
         Ok(Loaded { policy, path: document.path, warnings })
     }
 
@@ -107,9 +110,12 @@ impl PolicyFiles {
     /// [`PolicyFileError`] when there is none or it is invalid.
     pub fn load_blob(&self) -> Result<Loaded<BlobPolicy>, PolicyFileError> {
         let document = self.read(PolicyKind::Blob)?;
-        let policy = BlobPolicy::parse(&document.bytes).map_err(|source| {
-            PolicyFileError::Invalid { path: document.path.clone(), source: Box::new(source) }
-        })?;
+        let policy =
+            BlobPolicy::parse(&document.bytes).map_err(|source| PolicyFileError::Invalid {
+                kind: PolicyKind::Blob,
+                path: document.path.clone(),
+                source: Box::new(source),
+            })?;
         let warnings = permission_warnings(&document.path);
         Ok(Loaded { policy, path: document.path, warnings })
     }
@@ -260,6 +266,8 @@ pub enum PolicyFileError {
     /// The document breaks a rule.
     #[error("{source} (in {})", path.display())]
     Invalid {
+        /// Which document.
+        kind: PolicyKind,
         /// The document.
         path: PathBuf,
         /// The rule.
@@ -295,9 +303,14 @@ impl PolicyFileError {
                 Some("dockseal policy init --name NAME --trust-store ca:STORE".to_owned())
             }
             Self::Missing { kind: PolicyKind::Blob, .. } => {
-                Some("dockseal blob policy init --name NAME --trust-store ca:STORE".to_owned())
+                Some("dockseal blob policy init --name NAME --global --trust-store ca:STORE --trusted-identity ID".to_owned())
             }
-            Self::Invalid { .. } => Some("dockseal policy import POLICY.json".to_owned()),
+            Self::Invalid { kind: PolicyKind::Oci, .. } => {
+                Some("dockseal policy import POLICY.json".to_owned())
+            }
+            Self::Invalid { kind: PolicyKind::Blob, .. } => {
+                Some("dockseal blob policy import POLICY.json".to_owned())
+            }
             _ => None,
         }
     }

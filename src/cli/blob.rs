@@ -1,0 +1,328 @@
+//! `dockseal blob`: signatures of files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::fsutil;
+use crate::image::digest::Algorithm;
+use crate::sign::{self, SignOptions};
+use crate::signature::envelope::EnvelopeFormat;
+use crate::signature::signer::Signer as _;
+use crate::store::SignatureStore as _;
+use crate::store::detached::DetachedFiles;
+use crate::trust::files::{LegacyFile, PolicyFiles};
+use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
+use crate::trust::store::TrustStores;
+use crate::verify::{Blob, Verdict, Verifier, VerifyOptions};
+
+use super::cert::confirmed;
+use super::context::Context;
+use super::failure::Failure;
+use super::inspect::InspectFileArgs;
+use super::output::{Format, Verbosity};
+use super::report::{self, PolicyInfo};
+use super::sign::{FormatArgs, KeyArgs};
+use super::subject::user_metadata;
+use super::verify::{RevocationArgs, print_skipped, print_trusted, warn_about};
+use super::{duration, policy, read_input};
+
+/// Media type of a file of which nothing else is known.
+const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
+
+/// Subcommands of `dockseal blob`.
+#[derive(Debug, Subcommand)]
+pub(super) enum BlobCommand {
+    /// Sign a file
+    Sign(SignArgs),
+    /// Verify a signature of a file
+    Verify(VerifyArgs),
+    /// Show what a signature file says
+    Inspect(InspectFileArgs),
+    /// Manage the trust policy for files
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+impl BlobCommand {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Sign(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Inspect(args) => args.run(context),
+            Self::Policy(command) => command.run(context),
+        }
+    }
+}
+
+/// Hashes a file, or standard input.
+fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Failure> {
+    if path.as_os_str() == "-" {
+        return Ok(Blob::read(io::stdin().lock(), media_type)?);
+    }
+    Blob::read(fsutil::open(path)?, media_type)
+        .map_err(|source| fsutil::FileError::io("read", path, source).into())
+}
+
+/// Arguments of `dockseal blob sign`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignArgs {
+    /// The file to sign, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+    /// Media type of the file
+    #[arg(long, value_name = "TYPE", default_value = DEFAULT_MEDIA_TYPE)]
+    media_type: String,
+    /// Directory for the signature FILE.FORMAT.sig [default: the file's]
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    signature_directory: Option<PathBuf>,
+    /// Write the signature to FILE, or - for standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Metadata to be signed too; repeatable
+    #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
+    user_metadata: Vec<(String, String)>,
+    /// How long the signature is valid, such as 720h [default: forever]
+    #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
+    expiry: Option<SignedDuration>,
+    /// Replace an existing signature file without asking
+    #[arg(long)]
+    force: bool,
+}
+
+impl SignArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let format = self.format.format(context)?;
+        let target = self.target(format)?;
+        let signer = self.key.signer(context)?;
+        let blob = hash(&self.file, Some(self.media_type.clone()))?;
+        // Blobs are hashed with the algorithm of the key (spec/notation.md §11).
+        let hash = signer.key_spec().signature_algorithm().hash();
+        let descriptor = blob.descriptor(hash, DEFAULT_MEDIA_TYPE);
+        let options = SignOptions {
+            format,
+            expires_in: self.expiry.filter(|expiry| !expiry.is_zero()),
+            user_metadata: self.user_metadata.iter().cloned().collect(),
+            ..SignOptions::at(context.now)
+        };
+        let envelope = sign::sign(&descriptor, &options, &signer)?;
+        let printer = context.printer;
+        let Some(target) = target else {
+            printer.note(format_args!("Successfully signed {}", self.file.display()));
+            return Ok(printer.data(&envelope.bytes)?);
+        };
+        if fs::symlink_metadata(&target).is_ok() && !self.may_replace(context)? {
+            return Ok(());
+        }
+        let added = DetachedFiles::new(target, []).add(&descriptor, &envelope)?;
+        if printer.format() == Format::Json {
+            return Ok(printer.json(&json!({
+                "schemaVersion": report::SCHEMA_VERSION,
+                "verdict": "signed",
+                "subject": descriptor,
+                "signature": {
+                    "location": added.location,
+                    "digest": added.digest,
+                    "mediaType": envelope.media_type,
+                    "size": envelope.bytes.len(),
+                },
+            }))?);
+        }
+        if printer.verbosity() == Verbosity::Quiet {
+            return Ok(printer.line(&descriptor.digest)?);
+        }
+        // The space is notation's.
+        printer.line(format_args!(
+            "Successfully signed {}\n Signature file written to {}",
+            self.file.display(),
+            added.location.display()
+        ))?;
+        Ok(())
+    }
+
+    fn may_replace(&self, context: &Context) -> Result<bool, Failure> {
+        let question = "The signature file already exists, do you want to overwrite it?";
+        let answer = confirmed(context, self.force, question);
+        answer
+            .map_err(|failure| failure.with_hint(Some("the same command with --force".to_owned())))
+    }
+
+    /// Where the signature goes; `None` is standard output.
+    fn target(&self, format: EnvelopeFormat) -> Result<Option<PathBuf>, Failure> {
+        match &self.output {
+            Some(output) if output.as_os_str() == "-" => return Ok(None),
+            Some(output) => return Ok(Some(output.clone())),
+            None => {}
+        }
+        let name = self.file.file_name().filter(|_| self.file.as_os_str() != "-");
+        let name = name
+            .ok_or_else(|| Failure::usage("a signature of standard input needs --output FILE"))?;
+        let mut name = name.to_os_string();
+        name.push(format!(".{format}.sig"));
+        Ok(Some(match &self.signature_directory {
+            Some(directory) => directory.join(name),
+            None => self.file.with_file_name(name),
+        }))
+    }
+}
+
+/// Arguments of `dockseal blob verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// The signed file, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// File with a signature; repeatable, one trusted signature is enough
+    #[arg(long, short, required = true, value_name = "FILE")]
+    signature: Vec<PathBuf>,
+    /// Media type that must be signed
+    #[arg(long, value_name = "TYPE")]
+    media_type: Option<String>,
+    /// Name of the policy statement [default: the global one]
+    #[arg(long, value_name = "NAME")]
+    policy_name: Option<String>,
+    /// Metadata that must be signed; repeatable
+    #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
+    user_metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    revocation: RevocationArgs,
+}
+
+impl VerifyArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let config = context.dirs.config()?;
+        let printer = context.printer;
+        let loaded = PolicyFiles::new(&config).load_blob()?;
+        for warning in &loaded.warnings {
+            printer.warning(warning);
+        }
+        let statement = loaded.policy.select(self.policy_name.as_deref())?;
+        let policy = PolicyInfo {
+            path: &loaded.path,
+            statement: statement.name(),
+            level: statement.level().name().as_str(),
+        };
+        printer.note(policy.describe());
+        let blob = hash(&self.file, self.media_type.clone())?;
+        let stores = TrustStores::new(&config);
+        let options = VerifyOptions {
+            user_metadata: self.user_metadata.iter().cloned().collect(),
+            revocation: self.revocation.load(context)?,
+            ..VerifyOptions::at(context.now)
+        };
+        let mut signatures = self.signature.into_iter();
+        let Some(first) = signatures.next() else {
+            return Err(Failure::usage("--signature FILE is needed"));
+        };
+        let files = DetachedFiles::new(first, signatures);
+        let what = self.file.display().to_string();
+        match Verifier::new(statement, &stores, options).verify_blob(&blob, &files) {
+            Ok(Verdict::Trusted(trusted)) => {
+                warn_about(&trusted, statement, printer);
+                print_trusted(printer, &what, &trusted, &policy)
+            }
+            Ok(Verdict::Skipped) => {
+                let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
+                print_skipped(printer, &what, &subject, &policy)
+            }
+            Err(error) => {
+                if printer.format() == Format::Json {
+                    let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
+                    printer.json(&report::denied(&subject, &policy, &error))?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Subcommands of `dockseal blob policy`.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Show the trust policy
+    Show,
+    /// Import a trust policy from a JSON file
+    Import(ImportArgs),
+    /// Write a trust policy with one strict statement
+    Init(InitArgs),
+}
+
+impl PolicyCommand {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Show => policy::show(context, PolicyKind::Blob),
+            Self::Import(args) => args.run(context),
+            Self::Init(args) => args.run(context),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// The policy: a JSON file, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace an existing policy without asking
+    #[arg(long)]
+    force: bool,
+}
+
+impl ImportArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
+        if policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove)? {
+            context.printer.line("Successfully imported blob trust policy file.")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InitArgs {
+    /// Name of the statement
+    #[arg(long, short, value_name = "NAME")]
+    name: String,
+    /// Trust store, such as ca:NAME; repeatable
+    #[arg(long, required = true, value_name = "TYPE:NAME")]
+    trust_store: Vec<String>,
+    /// Whose signatures are trusted; repeatable
+    #[arg(long, required = true, value_name = "IDENTITY")]
+    trusted_identity: Vec<String>,
+    /// Make it the statement for files without --policy-name
+    #[arg(long)]
+    global: bool,
+    /// Replace an existing policy without asking
+    #[arg(long)]
+    force: bool,
+}
+
+impl InitArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut statement = json!({
+            "name": self.name,
+            "signatureVerification": {"level": "strict"},
+            "trustStores": self.trust_store,
+            "trustedIdentities": self.trusted_identity,
+        });
+        if self.global {
+            statement["globalPolicy"] = true.into();
+        }
+        let document = json!({"version": "1.0", "trustPolicies": [statement]});
+        let bytes = format!("{document:#}\n").into_bytes();
+        if policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove)? {
+            context.printer.line(format_args!(
+                "Successfully initialized blob trust policy with statement {:?}.",
+                self.name
+            ))?;
+        }
+        Ok(())
+    }
+}
