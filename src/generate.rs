@@ -18,6 +18,7 @@ mod stored;
 mod views;
 
 use std::fmt;
+use std::num::NonZero;
 use std::str::FromStr;
 
 pub use self::cache::{LayerCache, Pruned};
@@ -26,7 +27,7 @@ pub use self::select::ImageChoice;
 
 use self::encode::GzipLayers;
 use crate::content::archive::{
-    Archive, ArchiveError, DockerView, Evidence, OciView, Source, Work, Writer,
+    Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, OciView, Source, Work, Writer,
 };
 use crate::content::limits::Limits;
 use crate::gogzip::Generation;
@@ -87,7 +88,7 @@ pub struct Options {
     /// Limits for the archive.
     pub limits: Limits,
     /// Most threads that measure layers.
-    pub threads: usize,
+    pub threads: NonZero<usize>,
 }
 
 impl Default for Options {
@@ -99,7 +100,7 @@ impl Default for Options {
             push_from: PushFrom::default(),
             cache: None,
             limits: Limits::default(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
         }
     }
 }
@@ -217,7 +218,8 @@ pub fn manifest(
         PushFrom::Graph => Work::EncodeAll,
         PushFrom::Containerd => Work::Hash,
     };
-    let mut archive = Archive::read(source, work, &encoders, options.limits, progress)?;
+    let jobs = Jobs { work, encoders: &encoders, threads: options.threads, progress };
+    let mut archive = Archive::read(source, &jobs, options.limits)?;
     let docker = DockerView::read(&archive)?;
     let oci = OciView::read(&archive)?;
     if docker.is_none() && oci.is_none() {
@@ -262,6 +264,16 @@ struct Context<'a> {
     options: &'a Options,
     progress: &'a dyn Progress,
     notes: Vec<Note>,
+}
+
+impl<'a> Context<'a> {
+    fn jobs<'b>(&self, encoders: &'b dyn Encoders) -> Jobs<'b>
+    where
+        'a: 'b,
+    {
+        let threads = self.options.threads;
+        Jobs { work: Work::Hash, encoders, threads, progress: self.progress }
+    }
 }
 
 /// The writer by its fingerprints. Contradictions don't matter if the user named the engine.

@@ -170,7 +170,7 @@ impl ImageArgs {
             ..Options::default()
         };
         if let Some(jobs) = self.jobs {
-            options.threads = jobs.get();
+            options.threads = jobs;
         }
         let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
         let path = match &source {

@@ -1,11 +1,12 @@
 //! Layers through Go's gzip, as `docker push` writes them.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 
 use super::cache::LayerCache;
 use crate::content::archive::{Encoder, Encoders};
 use crate::gogzip::boundaries::DockerWriter;
-use crate::gogzip::{Generation, Writer};
+use crate::gogzip::{Generation, Options, Writer};
 use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::schema2::Blob;
 
@@ -34,12 +35,12 @@ impl Encoders for GzipLayers {
     /// A stream shows its layers before its config. Writers name most of them by their DiffIDs:
     /// if the cache knows the name, the encoding can wait; should the name lie, the layer does not
     /// match the config either.
-    fn encoder(&self, name: &str) -> Option<Box<dyn Encoder>> {
+    fn encoder(&self, name: &str, threads: NonZero<usize>) -> Option<Box<dyn Encoder>> {
         if named_diff_id(name).is_some_and(|diff_id| self.known(&diff_id).is_some()) {
             return None;
         }
-        let gzip =
-            Writer::new(Sink { hasher: Algorithm::Sha256.hasher(), size: 0 }, self.generation);
+        let sink = Sink { hasher: Algorithm::Sha256.hasher(), size: 0 };
+        let gzip = Options::new(self.generation).threads(threads).writer(sink);
         Some(Box::new(GzipLayer(DockerWriter::new(gzip))))
     }
 }
@@ -98,7 +99,7 @@ mod tests {
             (Generation::Go1_27, 0, "ac73670a", 20),
         ] {
             let encoders = GzipLayers { generation, cache: None };
-            let mut encoder = encoders.encoder("layer.tar").unwrap();
+            let mut encoder = encoders.encoder("layer.tar", NonZero::<usize>::MIN).unwrap();
             encoder.write(&vec![0; data]).unwrap();
             let blob = encoder.finish().unwrap();
             assert!(blob.digest.hex().starts_with(hex), "{generation} {data}: {}", blob.digest);

@@ -36,7 +36,8 @@ pub(super) fn push(
         .zip(&known)
         .map(|(layer, known)| (layer.clone(), known.is_none()))
         .collect();
-    context.archive.measure(&wishes, encoders, context.options.threads, context.progress)?;
+    let jobs = context.jobs(encoders);
+    context.archive.measure(&wishes, &jobs)?;
     let mut layers = Vec::new();
     let mut blobs = vec![config_blob(image)];
     for (i, (name, known)) in image.layers.iter().zip(known).enumerate() {
@@ -74,7 +75,8 @@ pub(super) fn import(
     let image = choose(&mut context, view)?;
     let wishes: BTreeMap<String, bool> =
         image.layers.iter().map(|layer| (layer.clone(), false)).collect();
-    context.archive.measure(&wishes, &NoEncoders, context.options.threads, context.progress)?;
+    let jobs = context.jobs(&NoEncoders);
+    context.archive.measure(&wishes, &jobs)?;
     let mut layers = Vec::new();
     let mut blobs = vec![config_blob(image)];
     for (i, name) in image.layers.iter().enumerate() {

@@ -226,7 +226,8 @@ fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, Gene
             }
         }
     }
-    context.archive.measure(&wishes, &NoEncoders, context.options.threads, context.progress)?;
+    let jobs = context.jobs(&NoEncoders);
+    context.archive.measure(&wishes, &jobs)?;
     let mut bound = Vec::new();
     for node in chosen.all() {
         bound.push(BoundBlob {

@@ -48,7 +48,7 @@ impl Way {
 
 /// Options for tests: everything small runs on one thread.
 pub(crate) fn options() -> Options {
-    Options { threads: 1, ..Options::default() }
+    Options { threads: std::num::NonZero::<usize>::MIN, ..Options::default() }
 }
 
 /// The manifest of an archive in memory, read as a stream and as a file, which must agree.

@@ -1,6 +1,7 @@
 //! Measuring a blob: one pass through every hash that is needed.
 
 use std::io::{self, Read};
+use std::num::NonZero;
 
 use super::compression::{Compression, MAGIC_BYTES};
 use super::error::ArchiveError;
@@ -32,8 +33,9 @@ pub trait Encoder {
 
 /// Makes an [`Encoder`] for each layer.
 pub trait Encoders: Sync {
-    /// A fresh encoder for the layer in member `name`; `None` if its encoding is not needed.
-    fn encoder(&self, name: &str) -> Option<Box<dyn Encoder>>;
+    /// A fresh encoder for the layer in member `name`, which may use `threads` threads; `None` if
+    /// its encoding is not needed.
+    fn encoder(&self, name: &str, threads: NonZero<usize>) -> Option<Box<dyn Encoder>>;
 }
 
 /// Encoders for callers that never ask for an encoding.
@@ -41,7 +43,7 @@ pub trait Encoders: Sync {
 pub struct NoEncoders;
 
 impl Encoders for NoEncoders {
-    fn encoder(&self, _name: &str) -> Option<Box<dyn Encoder>> {
+    fn encoder(&self, _name: &str, _threads: NonZero<usize>) -> Option<Box<dyn Encoder>> {
         None
     }
 }

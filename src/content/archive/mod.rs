@@ -28,5 +28,5 @@ pub use docker_view::{DockerImage, DockerView};
 pub use error::{ArchiveError, Class};
 pub use measure::{Encoder, Encoders, Measured, NoEncoders};
 pub use oci_view::{OciEntry, OciView};
-pub use scan::{Archive, Kind, Member, Source, Work};
+pub use scan::{Archive, Jobs, Kind, Member, Source, Work};
 pub use writer::{Evidence, Writer};

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -55,6 +56,25 @@ pub enum Work {
     Encode,
     /// Hash and encode all of them.
     EncodeAll,
+}
+
+/// How blobs are measured.
+#[derive(Clone, Copy)]
+pub struct Jobs<'a> {
+    /// What to do with the blobs of a stream.
+    pub work: Work,
+    /// Make the encodings.
+    pub encoders: &'a dyn Encoders,
+    /// Most threads.
+    pub threads: NonZero<usize>,
+    /// Is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for Jobs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").field("work", &self.work).field("threads", &self.threads).finish()
+    }
 }
 
 /// What a member is.
@@ -111,24 +131,18 @@ impl Archive {
     ///
     /// # Errors
     /// When it can't be read, is not a tar (or a directory), breaks a rule of the gate or a limit.
-    pub fn read(
-        source: Source,
-        work: Work,
-        encoders: &dyn Encoders,
-        limits: Limits,
-        progress: &dyn Progress,
-    ) -> Result<Self, ArchiveError> {
+    pub fn read(source: Source, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
         match source {
-            Source::Path(path) => Self::open(path, work, encoders, limits, progress),
-            Source::Stream(stream) => Self::stream(stream, work, encoders, limits, progress),
+            Source::Path(path) => Self::open(path, jobs, limits),
+            Source::Stream(stream) => Self::stream(stream, jobs, limits),
             Source::Spooled(mut stream) => {
                 let spooling = |source| ArchiveError::Io { what: "spooling".into(), source };
                 let mut file = tempfile::tempfile().map_err(spooling)?;
-                progress.start("reading", None);
+                jobs.progress.start("reading", None);
                 io::copy(&mut stream, &mut file).map_err(spooling)?;
-                progress.finish();
+                jobs.progress.finish();
                 file.rewind().map_err(spooling)?;
-                Self::file(file, work, encoders, limits, progress)
+                Self::file(file, jobs, limits)
             }
         }
     }
@@ -137,22 +151,16 @@ impl Archive {
         Self { members: BTreeMap::new(), origin, limits, document_bytes: 0, trailing: false }
     }
 
-    fn open(
-        path: PathBuf,
-        work: Work,
-        encoders: &dyn Encoders,
-        limits: Limits,
-        progress: &dyn Progress,
-    ) -> Result<Self, ArchiveError> {
+    fn open(path: PathBuf, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
         let open = |source| ArchiveError::Open { path: path.clone(), source };
         let file = fs::OpenOptions::new().read(true).open(&path).map_err(open)?;
         let metadata = file.metadata().map_err(open)?;
         if metadata.is_dir() {
             Self::directory(&path, limits)
         } else if metadata.is_file() {
-            Self::file(file, work, encoders, limits, progress)
+            Self::file(file, jobs, limits)
         } else {
-            Self::stream(Box::new(file), work, encoders, limits, progress)
+            Self::stream(Box::new(file), jobs, limits)
         }
     }
 
@@ -174,13 +182,7 @@ impl Archive {
     }
 
     /// A regular file: listed by seeking if it is a plain tar, else read as a stream.
-    fn file(
-        mut file: fs::File,
-        work: Work,
-        encoders: &dyn Encoders,
-        limits: Limits,
-        progress: &dyn Progress,
-    ) -> Result<Self, ArchiveError> {
+    fn file(mut file: fs::File, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
         let mut magic = [0; MAGIC_BYTES];
         let filled = read_up_to(&mut file, &mut magic).map_err(io_error)?;
         if filled == 0 {
@@ -188,7 +190,7 @@ impl Archive {
         }
         file.seek(SeekFrom::Start(0)).map_err(io_error)?;
         if Compression::detect(&magic[..filled]) != Compression::None {
-            return Self::stream(Box::new(file), work, encoders, limits, progress);
+            return Self::stream(Box::new(file), jobs, limits);
         }
         let clone = file.try_clone().map_err(io_error)?;
         let mut archive = Self::empty(Origin::File(file), limits);
@@ -212,10 +214,8 @@ impl Archive {
 
     fn stream(
         mut stream: Box<dyn Read>,
-        work: Work,
-        encoders: &dyn Encoders,
+        jobs: &Jobs<'_>,
         limits: Limits,
-        progress: &dyn Progress,
     ) -> Result<Self, ArchiveError> {
         let mut magic = [0; MAGIC_BYTES];
         let filled = read_up_to(&mut *stream, &mut magic).map_err(io_error)?;
@@ -233,7 +233,7 @@ impl Archive {
             let mut entry = entry.map_err(|e| archive.tar_error(e))?;
             let Some((name, mut member)) = archive.member(&entry)? else { continue };
             if member.kind == Kind::File {
-                archive.pass(&name, &mut member, &mut entry, work, encoders, progress)?;
+                archive.pass(&name, &mut member, &mut entry, jobs)?;
             }
             archive.insert(name, member)?;
         }
@@ -247,9 +247,7 @@ impl Archive {
         name: &str,
         member: &mut Member,
         entry: &mut dyn Read,
-        work: Work,
-        encoders: &dyn Encoders,
-        progress: &dyn Progress,
+        jobs: &Jobs<'_>,
     ) -> Result<(), ArchiveError> {
         let mut start = [0; START_BYTES];
         let filled = read_up_to(entry, &mut start).map_err(io_error)?;
@@ -259,16 +257,16 @@ impl Archive {
             return Ok(());
         }
         let exported = name.starts_with("blobs/") && member.mode & 0o777 == 0o444;
-        let encode = match work {
+        let encode = match jobs.work {
             Work::Hash => false,
             Work::Encode => !exported,
             Work::EncodeAll => true,
         };
-        let encoder = if encode { encoders.encoder(name) } else { None };
-        progress.start(name, Some(member.size));
+        let encoder = if encode { jobs.encoders.encoder(name, jobs.threads) } else { None };
+        jobs.progress.start(name, Some(member.size));
         let mut whole = start.chain(entry);
-        member.measured = Some(measure(name, &mut whole, encoder, &self.limits, progress)?);
-        progress.finish();
+        member.measured = Some(measure(name, &mut whole, encoder, &self.limits, jobs.progress)?);
+        jobs.progress.finish();
         Ok(())
     }
 
@@ -428,9 +426,10 @@ impl Archive {
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })
     }
 
-    /// Measures the blobs that have not been measured yet, on up to `threads` threads.
+    /// Measures the blobs that have not been measured yet.
     ///
-    /// Each wish is a resolved name and whether the encoding is wanted too.
+    /// Each wish is a resolved name and whether the encoding is wanted too. A layer that is more
+    /// than its share of the work is encoded by all threads together; the others one each.
     ///
     /// # Errors
     /// When reading or decompressing fails, or the archive was a stream and a blob is needed in
@@ -438,44 +437,53 @@ impl Archive {
     pub fn measure(
         &mut self,
         wishes: &BTreeMap<String, bool>,
-        encoders: &dyn Encoders,
-        threads: usize,
-        progress: &dyn Progress,
+        jobs: &Jobs<'_>,
     ) -> Result<(), ArchiveError> {
+        let size = |name: &String| self.members.get(name).map_or(0, |member| member.size);
         let mut queue: Vec<(&String, bool)> = wishes
             .iter()
             .filter(|(name, encode)| self.wants(name, **encode))
             .map(|(name, encode)| (name, *encode))
             .collect();
         // The largest last: they are taken from the end, so that no thread starts one late.
-        queue.sort_by_key(|(name, _)| self.members.get(*name).map_or(0, |m| m.size));
-        let workers = threads.clamp(1, queue.len().max(1));
-        let queue = Mutex::new(queue);
-        let done = Mutex::new(Vec::new());
-        let total = queue.lock().map_or(0, |q| {
-            q.iter().filter_map(|(name, _)| self.members.get(*name)).map(|m| m.size).sum()
-        });
-        progress.start("layers", Some(total));
-        let work = || -> Result<(), ArchiveError> {
-            loop {
-                let Some((name, encode)) = queue.lock().ok().and_then(|mut q| q.pop()) else {
-                    return Ok(());
-                };
-                match self.measure_one(name, encode, encoders, progress) {
-                    Ok(measured) => {
-                        if let Ok(mut done) = done.lock() {
-                            done.push((name.clone(), measured));
-                        }
-                    }
-                    Err(error) => {
-                        // The others stop at their next blob.
-                        if let Ok(mut q) = queue.lock() {
-                            q.clear();
-                        }
-                        return Err(error);
-                    }
-                }
+        queue.sort_by_key(|(name, _)| size(name));
+        let total: u64 = queue.iter().map(|(name, _)| size(name)).sum();
+        let share = total / jobs.threads.get() as u64;
+        jobs.progress.start("layers", Some(total));
+        let mut done = Vec::new();
+        while let Some((name, _)) = queue.pop_if(|(name, encode)| *encode && size(name) > share) {
+            done.push((name.clone(), self.measure_one(name, true, jobs.threads, jobs)?));
+        }
+        done.extend(self.measure_side_by_side(queue, jobs)?);
+        jobs.progress.finish();
+        for (name, measured) in done {
+            if let Some(member) = self.members.get_mut(&name) {
+                member.measured = Some(measured);
             }
+        }
+        Ok(())
+    }
+
+    fn measure_side_by_side(
+        &self,
+        queue: Vec<(&String, bool)>,
+        jobs: &Jobs<'_>,
+    ) -> Result<Vec<(String, Measured)>, ArchiveError> {
+        let workers = jobs.threads.get().min(queue.len());
+        let queue = Mutex::new(queue);
+        let work = || -> Result<Vec<(String, Measured)>, ArchiveError> {
+            let mut done = Vec::new();
+            while let Some((name, encode)) = queue.lock().ok().and_then(|mut q| q.pop()) {
+                let measured = self.measure_one(name, encode, NonZero::<usize>::MIN, jobs);
+                if measured.is_err()
+                    && let Ok(mut queue) = queue.lock()
+                {
+                    // The others stop at their next blob.
+                    queue.clear();
+                }
+                done.push((name.clone(), measured?));
+            }
+            Ok(done)
         };
         std::thread::scope(|scope| {
             let handles: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
@@ -485,17 +493,13 @@ impl Archive {
                     let source = io::Error::other("a worker stopped");
                     Err(ArchiveError::Io { what: "layers".into(), source })
                 });
-                result = result.and(other);
+                result = result.and_then(|mut done| {
+                    done.extend(other?);
+                    Ok(done)
+                });
             }
             result
-        })?;
-        progress.finish();
-        for (name, measured) in done.into_inner().unwrap_or_default() {
-            if let Some(member) = self.members.get_mut(&name) {
-                member.measured = Some(measured);
-            }
-        }
-        Ok(())
+        })
     }
 
     fn wants(&self, name: &str, encode: bool) -> bool {
@@ -507,14 +511,14 @@ impl Archive {
         &self,
         name: &str,
         encode: bool,
-        encoders: &dyn Encoders,
-        progress: &dyn Progress,
+        threads: NonZero<usize>,
+        jobs: &Jobs<'_>,
     ) -> Result<Measured, ArchiveError> {
         let member = self
             .members
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
-        let encoder = if encode { encoders.encoder(name) } else { None };
+        let encoder = if encode { jobs.encoders.encoder(name, threads) } else { None };
         let mut reader: Box<dyn Read> = match (&member.document, &self.origin) {
             (Some(bytes), _) => Box::new(bytes.as_slice()),
             (None, Origin::File(file)) => {
@@ -525,7 +529,7 @@ impl Archive {
                 return Err(ArchiveError::Streamed { name: name.to_owned() });
             }
         };
-        let measured = measure(name, &mut *reader, encoder, &self.limits, progress)?;
+        let measured = measure(name, &mut *reader, encoder, &self.limits, jobs.progress)?;
         if measured.stored.size != member.size {
             // A file that changes while it is read.
             return Err(ArchiveError::Size {
