@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 }
 
 impl Case {
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let table = fs::read_to_string(testdata("cases.tsv")).unwrap();
         table.lines().filter(|line| !line.starts_with('#')).map(Self::parse).collect()
     }

@@ -4,11 +4,13 @@
 //! * [`content`], [`json`], [`tar`]: the rules S3 to S12 about what may be in an archive. A test
 //!   is named after its rule: S3 and S1 digests, S4 two views, S5 duplicates, S6 JSON, S7 tar, S8
 //!   manifest against index, S9 names and links, S10 and S11 bombs and limits, S12 descriptors.
+//! * [`commands`]: the same cases through the programs.
 //! * [`build`]: makes small archives, right or wrong.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking")]
 
 mod build;
+mod commands;
 mod content;
 mod fixtures;
 mod json;
