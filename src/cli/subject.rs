@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::generate::Origin;
+use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Algorithm, Digest};
 use crate::image::json::{self, Rules};
@@ -59,6 +61,8 @@ pub(super) struct Subject {
     pub(super) path: Option<PathBuf>,
     /// The layout it is in.
     pub(super) layout: Option<OciLayout>,
+    /// The encoder generation with which its manifest would be another one.
+    pub(super) alternative: Option<Generation>,
 }
 
 /// Whether the descriptor was computed from content.
@@ -95,13 +99,18 @@ impl SubjectArgs {
         if self.local {
             return self.local(Path::new(source), context);
         }
-        self.image(source, context)
+        self.image(source, &self.image, context)
     }
 
     /// An image: its manifest is generated here, so every byte of it has been hashed.
-    fn image(&self, source: &str, context: &Context) -> Result<Subject, Failure> {
+    fn image(
+        &self,
+        source: &str,
+        image: &ImageArgs,
+        context: &Context,
+    ) -> Result<Subject, Failure> {
         let parsed: Source = source.parse().map_err(Failure::usage)?;
-        let generated = self.image.generate(&parsed, context).map_err(|failure| {
+        let generated = image.generate(&parsed, context).map_err(|failure| {
             // A manifest where an image was meant is the likely slip.
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
             if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
@@ -110,13 +119,38 @@ impl SubjectArgs {
             Source::Archive { path, .. } => Some(path),
             _ => None,
         };
+        let alternative = match generated.origin {
+            // A stream can't be read again.
+            Origin::Rendered(generation) if path.is_some() && !image.names_generation() => {
+                Some(match generation {
+                    Generation::Go1_8 => Generation::Go1_27,
+                    Generation::Go1_27 => Generation::Go1_8,
+                })
+            }
+            _ => None,
+        };
         Ok(Subject {
             descriptor: generated.descriptor,
             name: path.as_ref().map(|path| path.display().to_string()),
             content: ContentSeen::Yes,
             path,
             layout: None,
+            alternative,
         })
+    }
+
+    /// The same image as an engine of the other encoder generation pushes it, where that is not
+    /// settled: the archive does not say which engine signed it.
+    pub(super) fn other_generation(
+        &self,
+        subject: &Subject,
+        context: &Context,
+    ) -> Result<Option<Subject>, Failure> {
+        let (Some(generation), Some(source)) = (subject.alternative, &self.source) else {
+            return Ok(None);
+        };
+        let image = self.image.clone().with_generation(generation);
+        self.image(source, &image, context).map(Some)
     }
 
     fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {
@@ -139,6 +173,7 @@ impl SubjectArgs {
             content: ContentSeen::Yes,
             path: (!is_stdin).then(|| source.to_owned()),
             layout: None,
+            alternative: None,
         })
     }
 }
@@ -154,6 +189,7 @@ pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
         content: ContentSeen::Yes,
         path: None,
         layout: Some(layout),
+        alternative: None,
     })
 }
 
@@ -201,6 +237,7 @@ fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
         content: ContentSeen::No,
         path: None,
         layout: None,
+        alternative: None,
     })
 }
 

@@ -12,7 +12,9 @@ use crate::trust::level::LevelName;
 use crate::trust::policy::{OciPolicy, PolicyError, Statement};
 use crate::trust::scope::Repository;
 use crate::trust::store::TrustStores;
-use crate::verify::{TrustedSignature, Verdict, Verifier, VerifyOptions};
+use crate::verify::{
+    FailureClass, TrustedSignature, Verdict, Verifier, VerifyError, VerifyOptions,
+};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -99,7 +101,9 @@ impl VerifyArgs {
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);
-        match verifier.verify(&subject.descriptor, &*self.store(&subject, context)?) {
+        let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
+        let (subject, verdict) = self.or_other_generation(&verifier, subject, first, context)?;
+        match verdict {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
                 print_trusted(context.printer, &subject.reference(), &trusted, &policy)?;
@@ -122,6 +126,30 @@ impl VerifyArgs {
                 Err(error.into())
             }
         }
+    }
+
+    /// A second try, where the first found no signature of this manifest and the image has another.
+    fn or_other_generation(
+        &self,
+        verifier: &Verifier<'_>,
+        subject: Subject,
+        verdict: Result<Verdict, VerifyError>,
+        context: &Context,
+    ) -> Result<(Subject, Result<Verdict, VerifyError>), Failure> {
+        let is_other_content = verdict.as_ref().is_err_and(|error| {
+            matches!(error.class(), FailureClass::NoSignature | FailureClass::ContentMismatch)
+        });
+        if !is_other_content {
+            return Ok((subject, verdict));
+        }
+        let Some(other) = self.subject.other_generation(&subject, context)? else {
+            return Ok((subject, verdict));
+        };
+        Ok(match verifier.verify(&other.descriptor, &*self.store(&other, context)?) {
+            Ok(verdict) => (other, Ok(verdict)),
+            // The first failure is about the manifest that `dockseal manifest` shows.
+            Err(_) => (subject, verdict),
+        })
     }
 
     fn statement<'p>(&self, policy: &'p OciPolicy) -> Result<&'p Statement, Failure> {

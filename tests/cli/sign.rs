@@ -260,7 +260,7 @@ fn refusals() {
         (&["sign", "--local", "missing.json"], 20),
         (&["sign", "--local", "-o", MANIFEST, MANIFEST], 2),
         (&["sign", "--local", "--key-file", "k", MANIFEST], 2),
-        (&["sign", MANIFEST], 2),
+        (&["sign", MANIFEST], 16),
         (&["sign"], 2),
     ] {
         host.run(arguments).code(code).stdout_eq("");
@@ -316,4 +316,33 @@ error: no configuration directory: neither $NOTATION_CONFIG nor $XDG_CONFIG_HOME
 
 "#]]);
     }
+}
+
+/// An archive is signed and verified as the image in it: the manifest that a push sends.
+#[test]
+fn images_in_archives() {
+    let host = Host::ready();
+    let case =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/docker/graph-20.10-build");
+    host.write("image.tar", std::fs::read(case.join("image.tar")).unwrap());
+    host.run(&["-q", "sign", "-o", "a.sig", "image.tar"]).code(0);
+    host.run(&["verify", "-s", "a.sig", "image.tar"]).code(0);
+    // Signed as an engine of the other encoder generation pushes it.
+    host.run(&["sign", "--go-gzip", "go1.27", "-o", "b.sig", "image.tar"]).code(0);
+    host.run(&["verify", "-s", "b.sig", "image.tar"]).code(0);
+    host.run(&["verify", "--go-gzip", "go1.27", "-s", "b.sig", "image.tar"]).code(0);
+    // The generated manifest is the same subject.
+    host.run(&["manifest", "image.tar", "-o", "manifest.json"]).code(0);
+    host.run(&["verify", "--local", "-s", "a.sig", "manifest.json"]).code(0);
+    let mut archive = host.read("image.tar");
+    let at = archive.len() / 2;
+    archive[at] ^= 1;
+    host.write("image.tar", archive);
+    let output = host.run(&["verify", "-s", "a.sig", "image.tar"]);
+    assert!(matches!(output.get_output().status.code(), Some(13 | 16)));
+    host.run(&["sign", MANIFEST]).code(16).stdout_eq("").stderr_eq(str![[r#"
+error: net-monitor_v1.json: not an image archive: the data is not a tar archive
+hint: --local net-monitor_v1.json
+
+"#]]);
 }
