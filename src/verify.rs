@@ -41,6 +41,7 @@ use authenticity::Anchors;
 
 pub use artifact::Blob;
 pub use error::{CandidateError, FailureClass, LimitReached, Rejected, VerifyError};
+pub use moment::{AuthorityRevocation, check_timestamp};
 pub use report::{Check, CheckId, CheckStatus};
 
 /// What is asked of a signature besides the policy.

@@ -15,6 +15,7 @@ use crate::signature::envelope::EnvelopeError;
 use crate::signature::signer::SignerError;
 use crate::signature::signer::config::ConfigError;
 use crate::signature::signer::keys::KeysError;
+use crate::signature::timestamp::TimestampError;
 use crate::signature::x509::generate::GenerateError;
 use crate::store::StoreError;
 use crate::store::layout::LayoutError;
@@ -246,6 +247,19 @@ impl From<SignError> for Failure {
 
 impl From<EnvelopeError> for Failure {
     fn from(error: EnvelopeError) -> Self {
+        Self::of(Exit::Malformed, &error)
+    }
+}
+
+impl From<CandidateError> for Failure {
+    fn from(error: CandidateError) -> Self {
+        let hint = error.hint();
+        Self::of(exit_of(error.class()), &error).with_hint(hint)
+    }
+}
+
+impl From<TimestampError> for Failure {
+    fn from(error: TimestampError) -> Self {
         Self::of(Exit::Malformed, &error)
     }
 }

@@ -86,7 +86,7 @@ impl AddArgs {
         match (&self.key_file, &self.cert_file, &self.plugin, &self.id) {
             (Some(key), Some(certificates), ..) => {
                 // As notation: the pair must fit before it is in the list.
-                read_pair(key, certificates)?;
+                read_pair(key, certificates, None)?;
                 Ok(KeySource::Local {
                     key_path: absolute(key)?,
                     cert_path: absolute(certificates)?,

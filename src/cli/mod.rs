@@ -28,6 +28,7 @@ mod report;
 mod sign;
 mod source;
 mod subject;
+mod timestamp;
 mod tree;
 mod verify;
 
@@ -109,6 +110,9 @@ enum Command {
     /// Sign and verify files
     #[command(subcommand)]
     Blob(blob::BlobCommand),
+    /// Timestamp signatures by way of files
+    #[command(subcommand)]
+    Timestamp(timestamp::TimestampCommand),
     /// Manage revocation lists
     #[command(subcommand)]
     Crl(crl::CrlCommand),
@@ -136,6 +140,7 @@ impl Command {
             Self::Policy(command) => command.run(context),
             Self::Cache(command) => command.run(context),
             Self::Blob(command) => command.run(context),
+            Self::Timestamp(command) => command.run(context),
             Self::Crl(command) => command.run(context),
             Self::Completion(args) => args.run(context),
             Self::Man(args) => args.run(context),

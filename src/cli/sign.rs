@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::sign::{self, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
+use crate::signature::signer::SignerError;
 use crate::signature::signer::config::NotationConfig;
 use crate::signature::signer::keys::{KeySource, SigningKeys};
 use crate::signature::signer::local::LocalSigner;
@@ -101,24 +102,61 @@ pub(super) struct KeyArgs {
     /// Name of the signing key [default: the default key]
     #[arg(long, short, value_name = "NAME", conflicts_with = "key_file")]
     key: Option<String>,
-    /// Private key, PEM
-    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    /// Private key, PEM, or with its chain PKCS#12 (.p12, .pfx)
+    #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Certificate chain of the private key, PEM, leaf first
     #[arg(long, value_name = "FILE", requires = "key_file")]
     cert_file: Option<PathBuf>,
+    /// File whose first line is the passphrase of the private key, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
+/// Largest passphrase.
+const MAX_PASSPHRASE_BYTES: u64 = 4096;
+
 impl KeyArgs {
+    /// The first line of the passphrase file. Passphrases are never arguments: those are public.
+    fn passphrase(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.passphrase_file else { return Ok(None) };
+        let bytes = read_input(path, MAX_PASSPHRASE_BYTES)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::usage(format!("{} is no text in UTF-8", path.display())))?;
+        Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    }
+
+    fn open_files(&self, key: &Path) -> Result<LocalSigner, Failure> {
+        let passphrase = self.passphrase()?;
+        if let Some(certificates) = &self.cert_file {
+            return read_pair(key, certificates, passphrase.as_deref());
+        }
+        let is_pkcs12 = key.extension().is_some_and(|extension| {
+            extension.eq_ignore_ascii_case("p12") || extension.eq_ignore_ascii_case("pfx")
+        });
+        if !is_pkcs12 {
+            return Err(Failure::usage("--key-file needs --cert-file, the chain of the key"));
+        }
+        let bytes = read_input(key, MAX_KEY_BYTES)?;
+        LocalSigner::from_pkcs12(&bytes, passphrase.as_deref().unwrap_or_default()).map_err(
+            |error| {
+                Failure::of(Exit::Unavailable, &error)
+                    .with_detail(format!("key: {}", key.display()))
+            },
+        )
+    }
+
     /// Reads the key.
     pub(super) fn signer(&self, context: &Context) -> Result<LocalSigner, Failure> {
-        if let (Some(key), Some(certificates)) = (&self.key_file, &self.cert_file) {
-            return read_pair(key, certificates);
+        if let Some(key) = &self.key_file {
+            return self.open_files(key);
         }
         let keys = SigningKeys::load(&context.dirs.config()?)?;
         let key = keys.find(self.key.as_deref())?;
         match &key.source {
-            Some(KeySource::Local { key_path, cert_path }) => read_pair(key_path, cert_path),
+            Some(KeySource::Local { key_path, cert_path }) => {
+                read_pair(key_path, cert_path, self.passphrase()?.as_deref())
+            }
             Some(KeySource::Plugin { plugin, .. }) => Err(Failure::new(
                 Exit::Unavailable,
                 format!("key {} is with the plugin {plugin}, which can't be asked yet", key.name),
@@ -132,15 +170,24 @@ impl KeyArgs {
 }
 
 /// Reads a private key and its chain.
-pub(super) fn read_pair(key: &Path, certificates: &Path) -> Result<LocalSigner, Failure> {
-    let signer = LocalSigner::from_pem(
-        &read_input(key, MAX_KEY_BYTES)?,
-        &read_input(certificates, MAX_KEY_BYTES)?,
-    );
+pub(super) fn read_pair(
+    key: &Path,
+    certificates: &Path,
+    passphrase: Option<&str>,
+) -> Result<LocalSigner, Failure> {
+    let key_bytes = read_input(key, MAX_KEY_BYTES)?;
+    let chain = read_input(certificates, MAX_KEY_BYTES)?;
+    let signer = match passphrase {
+        Some(text) => LocalSigner::from_encrypted_pem(&key_bytes, text.as_bytes(), &chain),
+        None => LocalSigner::from_pem(&key_bytes, &chain),
+    };
     signer.map_err(|error| {
+        let hint = matches!(error, SignerError::Encrypted)
+            .then(|| "--passphrase-file FILE, whose first line is the passphrase".to_owned());
         Failure::of(Exit::Unavailable, &error)
             .with_detail(format!("key: {}", key.display()))
             .with_detail(format!("certificates: {}", certificates.display()))
+            .with_hint(hint)
     })
 }
 

@@ -268,8 +268,9 @@ fn validate(kind: StoreType, certificates: &[Certificate]) -> Result<(), TrustPr
     Ok(())
 }
 
-/// Whether a certificate is a CA that issued itself, and may issue.
-fn is_root_ca(certificate: &Certificate) -> bool {
+/// Whether a certificate is a CA that issued itself, and may issue: what a timestamping authority's
+/// root has to be.
+pub fn is_root_ca(certificate: &Certificate) -> bool {
     certificate.is_ca()
         && certificate.key_usage().is_none_or(|usage| usage.is_empty() || usage.cert_sign())
         && certificate.is_self_issued()

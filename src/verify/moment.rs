@@ -6,13 +6,14 @@
 use jiff::Timestamp;
 
 use crate::signature::envelope::{Envelope, SignedContent, SigningScheme};
-use crate::signature::timestamp;
+use crate::signature::timestamp::{self, VerifiedTimestamp};
+use crate::signature::x509::{Certificate, CertificateChain};
 use crate::trust::level::TimestampRule;
 use crate::trust::policy::Statement;
 use crate::trust::store::StoreType;
 
 use super::error::CandidateError;
-use super::{Verifier, revocation};
+use super::{Verifier, VerifyOptions, revocation};
 
 /// Fails from the moment of expiry on, not only after it.
 pub(super) fn expiry(content: &SignedContent, now: Timestamp) -> Result<String, CandidateError> {
@@ -51,20 +52,52 @@ fn countersigned(
 ) -> Result<String, CandidateError> {
     let Verifier { options, anchors, .. } = verifier;
     let token = envelope.timestamp_token().ok_or(CandidateError::NoTimestamp)?;
-    let roots = anchors.tsa()?;
-    let timestamp =
-        timestamp::verify(token, envelope.signature(), roots, options.certificate_rules)?;
-    content
-        .chain()
-        .check_validity(timestamp.earliest(), timestamp.latest())
-        .map_err(CandidateError::Validity)?;
-    revocation::check(timestamp.chain(), &options.revocation, None, options.now)
-        .map_err(|error| CandidateError::TimestampRevocation(Box::new(error)))?;
+    let timestamp = check_timestamp(
+        token,
+        envelope.signature(),
+        content.chain(),
+        anchors.tsa()?,
+        options,
+        AuthorityRevocation::Check,
+    )?;
     Ok(format!(
         "timestamped at {} by {:?}, when all certificates were valid",
         timestamp.generated(),
         timestamp.chain().leaf().subject().to_string()
     ))
+}
+
+/// Whether it is checked that the timestamping authority's certificates are not revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuthorityRevocation {
+    /// It is, and unknown is an error.
+    Check,
+    /// It is not. Insecure: a stolen key of an authority can date anything (CVE-2024-56138).
+    InsecureSkip,
+}
+
+/// Whether `token` proves that `signature` was made while all certificates of `chain` were valid,
+/// by an authority that leads to one of `roots` (§6.3).
+///
+/// # Errors
+/// [`CandidateError`] for what does not hold.
+pub fn check_timestamp(
+    token: &[u8],
+    signature: &[u8],
+    chain: &CertificateChain,
+    roots: &[Certificate],
+    options: &VerifyOptions,
+    authority: AuthorityRevocation,
+) -> Result<VerifiedTimestamp, CandidateError> {
+    let timestamp = timestamp::verify(token, signature, roots, options.certificate_rules)?;
+    chain
+        .check_validity(timestamp.earliest(), timestamp.latest())
+        .map_err(CandidateError::Validity)?;
+    if authority == AuthorityRevocation::Check {
+        revocation::check(timestamp.chain(), &options.revocation, None, options.now)
+            .map_err(|error| CandidateError::TimestampRevocation(Box::new(error)))?;
+    }
+    Ok(timestamp)
 }
 
 /// Whether the policy demands a timestamp countersignature of this signature (§6.2).

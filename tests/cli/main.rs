@@ -19,6 +19,7 @@ mod layout;
 mod policy;
 mod sign;
 mod tamper;
+mod timestamp;
 mod verify;
 
 use std::fs;

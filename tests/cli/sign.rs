@@ -346,3 +346,28 @@ hint: --local net-monitor_v1.json
 
 "#]]);
 }
+
+/// Passphrases come from files or standard input, never from arguments.
+#[test]
+fn encrypted_keys_and_key_stores() {
+    let host = Host::ready();
+    host.write("passphrase", "secret\nsecond line\n");
+    let keys = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys");
+    let sign = |key: &str, more: &[&str]| {
+        let command = host.command(&["sign", "--local", "-o", "a.sig", MANIFEST, "--key-file"]);
+        command.arg(keys.join(key)).args(more).assert()
+    };
+    let chain = data("valid/ec256.chain.crt");
+    let chain = chain.to_str().unwrap();
+    let encrypted = "ec256.pbes2-aes256.key";
+    sign(encrypted, &["--cert-file", chain, "--passphrase-file", "passphrase"]).code(0);
+    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(0);
+    sign("ec256.p12", &["--passphrase-file", "passphrase"]).code(0);
+    let refused = sign(encrypted, &["--cert-file", chain]).code(20).stdout_eq("");
+    let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("hint: --passphrase-file FILE"), "{stderr}");
+    host.write("passphrase", "wrong\n");
+    sign(encrypted, &["--cert-file", chain, "--passphrase-file", "passphrase"]).code(20);
+    sign("ec256.p12", &["--passphrase-file", "passphrase"]).code(20);
+    sign("ec256.sec1.key", &[]).code(2);
+}
