@@ -1,7 +1,7 @@
 //! The command line: clap types, output, exit codes, one file per command.
 //!
-//! A command parses, calls one use case, and prints. [`Context`] brings what the library must not
-//! fetch itself (environment, clock); [`Failure`] turns errors into exit codes and hints.
+//! A command parses, calls one use case, and prints. `Context` brings what the library must not
+//! fetch itself (environment, clock); `Failure` turns errors into exit codes and hints.
 
 pub mod plugin;
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A signature is a manifest with the target as its `subject` and the envelope as its only layer.
-//! Four forms are read ([`discover`]), the oldest one is written ([`write`]) because every notation
+//! Four forms are read (`discover`), the oldest one is written (`write`) because every notation
 //! reads it (decision D-1). Every byte that is read is hashed; the target manifest has to be there
 //! (rule N-08). Nothing is found but what `index.json` leads to.
 

@@ -16,6 +16,7 @@ mod cert;
 mod crl;
 mod key;
 mod layout;
+mod parity;
 mod policy;
 mod sign;
 mod tamper;
