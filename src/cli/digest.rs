@@ -37,9 +37,7 @@ impl DigestArgs {
         }
         let printer = context.printer;
         if printer.format() == Format::Json {
-            let images: Vec<Value> = images.iter().map(|image| self.json(image)).collect();
-            let document = json!({"schemaVersion": SCHEMA_VERSION, "images": images});
-            return Ok(printer.json(&document)?);
+            return Ok(printer.json(&self.document(&images))?);
         }
         for image in &images {
             let descriptor = &image.descriptor;
@@ -54,6 +52,16 @@ impl DigestArgs {
             }
         }
         Ok(())
+    }
+
+    /// One image is the document itself; several are in its `images`.
+    fn document(&self, images: &[Generated]) -> Value {
+        let mut document = match images {
+            [image] => self.json(image),
+            images => json!({"images": images.iter().map(|i| self.json(i)).collect::<Vec<_>>()}),
+        };
+        document["schemaVersion"] = json!(SCHEMA_VERSION);
+        document
     }
 
     fn json(&self, image: &Generated) -> Value {

@@ -226,7 +226,8 @@ impl From<generate::GenerateError> for Failure {
                 Class::Unavailable => Exit::Unavailable,
                 Class::Io => Exit::Internal,
             },
-            E::Choose { .. } => Exit::Usage,
+            // Which image is meant is open.
+            E::Choose { .. } => Exit::Malformed,
             E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
             E::Undeterminable { .. } => Exit::NotDeterminable,
         };
