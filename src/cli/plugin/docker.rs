@@ -18,7 +18,7 @@ use super::super::failure::Failure;
 use super::super::source::ImageArgs;
 use super::Globals;
 
-/// argv[0] of the docker that runs the plugin, as it was typed.
+/// `argv[0]` of the docker that runs the plugin, as it was typed.
 const ORIGINAL_COMMAND: &str = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND";
 
 /// A docker client with its global options.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A token lies in the unsigned part of an envelope, so it is bound to one signature by its
-//! imprint only: [`verify`] always computes that imprint itself. Whether a TSA certificate is
+//! imprint only: [`verify()`] always computes that imprint itself. Whether a TSA certificate is
 //! revoked is checked by the caller, who has the revocation data (spec §6.3, S13).
 
 mod cms;
