@@ -151,7 +151,7 @@ from_plugin() {
 
 # The digest in the JSON report of `dockseal digest` on one image.
 descriptor_digest() {
-    python3 -c 'import json, sys; [image] = json.load(sys.stdin)["images"]; print(image["digest"])'
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["digest"])'
 }
 
 # compare REF [FUNCTION...]: saves, pushes and compares; the functions are `generate` unless told.
@@ -245,7 +245,7 @@ case_several() {
     docker save lab/dup:1 lab/gnu:1 >image.tar
     push lab/gnu:1 lab/several pushed.json
     generate image.tar pushed.json --image lab/gnu:1
-    refused "no image named" 2 dockseal manifest image.tar --go-gzip "$GO_GZIP"
+    refused "no image named" 16 dockseal manifest image.tar --go-gzip "$GO_GZIP"
 }
 
 # The docker client finds the plugin, shows its help, and hands it global options and a file name.
