@@ -131,6 +131,10 @@ impl OciLayout {
 
     fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
         let path = self.blob_path(digest);
+        // The config is the same for all signatures; writing it anew would cost two fsyncs.
+        if fsutil::read_bounded(&path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
         if let Some(directory) = path.parent() {
             create_dir(directory)?;
         }
