@@ -1,12 +1,17 @@
-//! `dockseal cache`: the signature cache.
+//! `dockseal cache`: the signature cache, and what layers compress to.
+
+use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
+use jiff::SignedDuration;
 
+use crate::generate::LayerCache;
 use crate::image::digest::Digest;
 use crate::store::cache::{CachedSignature, SignatureCache};
 
 use super::cert::confirmed;
 use super::context::Context;
+use super::duration;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -53,18 +58,41 @@ impl ListArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct PruneArgs {
     /// Manifests whose signatures are removed
-    #[arg(value_name = "DIGEST", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "DIGEST",
+        required_unless_present_any = ["all", "layers"],
+        conflicts_with_all = ["all", "layers"]
+    )]
     manifests: Vec<Digest>,
     /// Remove all signatures
     #[arg(long, short)]
     all: bool,
+    /// Remove what is remembered of compressed layers instead; it is made anew when needed
+    #[arg(long, conflicts_with = "all")]
+    layers: bool,
+    /// With --layers: only what was not written for so long, such as 720h
+    #[arg(long, value_name = "DURATION", requires = "layers", value_parser = duration::parse)]
+    older_than: Option<SignedDuration>,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
 }
 
 impl PruneArgs {
+    fn layers(&self, context: &Context) -> Result<(), Failure> {
+        let Some(directory) = context.dirs.layers() else { return Ok(()) };
+        let seconds = context.now.as_second().unsigned_abs();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let age = self.older_than.map_or(Duration::ZERO, SignedDuration::unsigned_abs);
+        let pruned = LayerCache::new(&directory).prune(age, now)?;
+        let (removed, kept) = (pruned.removed, pruned.kept);
+        Ok(context.printer.line(format_args!("removed {removed} layers, kept {kept}"))?)
+    }
+
     fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
+        if self.layers {
+            return self.layers(context);
+        }
         let mut entries = Vec::new();
         if self.all {
             entries = cache.entries(None)?;

@@ -91,7 +91,8 @@ impl LayerCache {
         if !self.directory.exists() {
             return Ok(pruned);
         }
-        let oldest = now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        // Without an age everything goes, what was written this very second too.
+        let oldest = if age.is_zero() { None } else { now.checked_sub(age) };
         let mut queue = vec![self.directory.clone()];
         while let Some(directory) = queue.pop() {
             for entry in fs::read_dir(directory)? {
@@ -99,7 +100,9 @@ impl LayerCache {
                 let metadata = entry.metadata()?;
                 if metadata.is_dir() {
                     queue.push(entry.path());
-                } else if metadata.modified()? < oldest {
+                } else if oldest
+                    .is_none_or(|oldest| metadata.modified().is_ok_and(|at| at < oldest))
+                {
                     fs::remove_file(entry.path())?;
                     pruned.removed += 1;
                 } else {
