@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::content::archive::Class;
+use crate::content::archive::{ArchiveError, Class};
 use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
@@ -220,6 +220,8 @@ impl From<generate::GenerateError> for Failure {
     fn from(error: generate::GenerateError) -> Self {
         use generate::GenerateError as E;
         let exit = match &error {
+            // Reading it again settles it.
+            E::Archive(ArchiveError::Streamed { .. }) => Exit::NotDeterminable,
             E::Archive(error) => match error.class() {
                 Class::Malformed => Exit::Malformed,
                 Class::Mismatch => Exit::ContentMismatch,
