@@ -32,7 +32,8 @@ impl Options {
     }
 
     /// How many threads compress, beside the caller's. One means: the caller's. They are started
-    /// when the input exceeds a mebibyte, and hold a few mebibytes each.
+    /// when the input exceeds half a mebibyte, and need some ten mebibytes each. Generation
+    /// [`Go1_27`](Generation::Go1_27) uses the caller's thread only.
     pub fn threads(self, threads: NonZero<usize>) -> Self {
         Self { threads, ..self }
     }

@@ -87,12 +87,6 @@ impl BitWriter {
         &self.bytes[..self.length]
     }
 
-    /// The whole bytes.
-    pub(super) fn into_finished(mut self) -> Vec<u8> {
-        self.bytes.truncate(self.length);
-        self.bytes
-    }
-
     /// Drops the whole bytes; they have been used.
     pub(super) fn clear_finished(&mut self) {
         self.length = 0;

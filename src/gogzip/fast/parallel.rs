@@ -35,9 +35,9 @@ pub(super) struct Tuning {
 }
 
 impl Default for Tuning {
-    /// About one guess in a thousand is wrong with a warm-up of 8 KiB.
+    /// About one guess in a thousand is wrong with a warm-up of 4 KiB.
     fn default() -> Self {
-        Self { chunk: 1 << 20, warm_up: 8192 }
+        Self { chunk: 1 << 19, warm_up: 4096 }
     }
 }
 
@@ -95,7 +95,7 @@ struct Speculation {
 /// Blocks in bits, or in bytes if they are to be stored.
 #[derive(Debug, Default)]
 struct Encoded {
-    bytes: Vec<u8>,
+    bits: BitWriter,
     pieces: Vec<Piece>,
     /// To be used again.
     parsed: Parsed,
@@ -133,7 +133,9 @@ pub(super) struct Parallel {
     number: usize,
     cutter: Cutter,
     crc: Crc32,
+    /// Lists and buffers to be used again.
     spare: Vec<Parsed>,
+    spare_bits: Vec<BitWriter>,
 }
 
 impl Parallel {
@@ -153,6 +155,7 @@ impl Parallel {
             cutter: Cutter::default(),
             crc: Crc32::default(),
             spare: Vec::new(),
+            spare_bits: Vec::new(),
         }
     }
 
@@ -293,7 +296,8 @@ impl Parallel {
         self.crc.append(speculation.crc, own);
         let Speculation { mut parsed, from, .. } = speculation;
         let blocks = self.cutter.cut(&mut parsed, from, chunk.is_last);
-        let job = move || encode(&chunk, parsed, &blocks);
+        let output = self.spare_bits.pop().unwrap_or_default();
+        let job = move || encode(&chunk, parsed, &blocks, output);
         if let Some(pool) = &mut self.pool {
             let ticket = pool.submit(Urgency::Urgent, move |_| job());
             self.encoding.push_back(ticket);
@@ -311,13 +315,16 @@ impl Parallel {
     fn join(&mut self, ticket: Ticket<Encoded>, bits: &mut BitWriter) -> io::Result<()> {
         let encoded = ticket.wait()?;
         append(&encoded, bits);
-        self.spare.push(encoded.parsed);
+        let Encoded { parsed, bits: mut output, .. } = encoded;
+        output.clear_finished();
+        self.spare.push(parsed);
+        self.spare_bits.push(output);
         Ok(())
     }
 }
 
 fn append(encoded: &Encoded, bits: &mut BitWriter) {
-    let mut rest = encoded.bytes.as_slice();
+    let mut rest = encoded.bits.finished();
     for piece in &encoded.pieces {
         let (bytes, later) = rest.split_at(piece.bytes);
         rest = later;
@@ -376,8 +383,7 @@ fn parse(
 }
 
 /// Encodes the blocks that end in a chunk.
-fn encode(chunk: &Chunk, parsed: Parsed, blocks: &[Block]) -> Encoded {
-    let mut bits = BitWriter::default();
+fn encode(chunk: &Chunk, parsed: Parsed, blocks: &[Block], mut bits: BitWriter) -> Encoded {
     let mut pieces = Vec::with_capacity(blocks.len());
     let mut done = 0;
     for block in blocks {
@@ -394,5 +400,5 @@ fn encode(chunk: &Chunk, parsed: Parsed, blocks: &[Block]) -> Encoded {
         pieces.push(Piece { form, bytes: end - done, bits: length });
         done = end;
     }
-    Encoded { bytes: bits.into_finished(), pieces, parsed }
+    Encoded { bits, pieces, parsed }
 }
