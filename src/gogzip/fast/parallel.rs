@@ -6,11 +6,11 @@
 //! the chunk before. If it equals the worker's state at the chunk's start, so do all tokens that
 //! follow; if not, the chunk is parsed again from the true state. A guess never reaches the output.
 //!
-//! Periodic data never fall into step. So after a wrong guess chunks wait for the true state,
-//! until a trial shows that guesses are right again.
+//! Periodic data never fall into step. So after a wrong guess the caller's thread parses one chunk
+//! after the other, as a single thread would, until a trial shows that guesses are right again.
 //!
 //! The caller's thread cuts the input into chunks, compares states, cuts the tokens into blocks,
-//! and joins the blocks' bits. Workers parse, and encode blocks. At most [`chunks_in_flight`]
+//! and joins the blocks' bits. Workers parse, encode blocks and compute checksums. At most [`chunks_in_flight`]
 //! chunks exist at any time.
 
 use std::collections::VecDeque;
@@ -46,8 +46,8 @@ impl Default for Tuning {
 const HISTORY: usize = 65536 + 1024;
 /// Bytes after a chunk that come with it: the last match, and what its search looks at.
 const AHEAD: usize = 1024;
-/// While guesses are wrong, one chunk in so many tries.
-const TRIAL: usize = 4;
+/// While guesses are wrong, one chunk in 2, 4, 8 ... is a trial, and at least one in so many.
+const RAREST_TRIAL: usize = 8;
 
 fn chunks_in_flight(threads: NonZero<usize>) -> usize {
     threads.get() + 2
@@ -87,9 +87,6 @@ struct Speculation {
     first: State,
     from: usize,
     last: State,
-    crc: Crc32,
-    /// Whether a guess was, or would have been, right; if known.
-    would_guess: Option<bool>,
 }
 
 /// Blocks in bits, or in bytes if they are to be stored.
@@ -97,6 +94,9 @@ struct Speculation {
 struct Encoded {
     bits: BitWriter,
     pieces: Vec<Piece>,
+    /// Of the chunk proper, and its length.
+    crc: Crc32,
+    length: u64,
     /// To be used again.
     parsed: Parsed,
 }
@@ -112,6 +112,7 @@ struct Piece {
 #[derive(Debug)]
 struct InFlight {
     chunk: Arc<Chunk>,
+    /// None: it waits for the true state.
     ticket: Option<Ticket<Speculation>>,
 }
 
@@ -129,8 +130,11 @@ pub(super) struct Parallel {
     encoding: VecDeque<Ticket<Encoded>>,
     /// The true state at the start of the oldest chunk that is being parsed.
     state: State,
-    guesses: bool,
+    /// Every chunk is parsed from a guess (1), or one in so many.
+    trial: usize,
     number: usize,
+    /// For chunks that are parsed on the caller's thread.
+    parser: Option<Parser>,
     cutter: Cutter,
     crc: Crc32,
     /// Lists and buffers to be used again.
@@ -150,8 +154,9 @@ impl Parallel {
             parsing: VecDeque::new(),
             encoding: VecDeque::new(),
             state: State::guess(0),
-            guesses: true,
+            trial: 1,
             number: 0,
+            parser: None,
             cutter: Cutter::default(),
             crc: Crc32::default(),
             spare: Vec::new(),
@@ -202,12 +207,12 @@ impl Parallel {
         self.boundaries.drain(..past);
 
         let chunk = Arc::new(chunk);
-        let is_first = chunk.from == 0;
-        let ticket = if is_first {
-            // The true state is known. A single chunk needs no other thread.
-            if chunk.is_last { None } else { Some(self.parse(&chunk, Start::True(self.state))) }
-        } else if self.guesses {
-            Some(self.parse(&chunk, Start::Guess))
+        self.number += 1;
+        let ticket = if chunk.from == 0 {
+            // The true state is known; and a single chunk needs no other thread.
+            (!chunk.is_last).then(|| self.submit(&chunk, Start::True(self.state)))
+        } else if self.number.is_multiple_of(self.trial) {
+            Some(self.submit(&chunk, Start::Guess))
         } else {
             None
         };
@@ -215,7 +220,6 @@ impl Parallel {
         while self.parsing.len() > chunks_in_flight(self.threads) {
             self.settle(bits)?;
         }
-        self.start_next();
         Ok(())
     }
 
@@ -238,100 +242,85 @@ impl Parallel {
         }
     }
 
-    /// The oldest chunk, if it had to wait for the true state, does not any more.
-    fn start_next(&mut self) {
-        let Some(InFlight { chunk, ticket: None }) = self.parsing.front() else { return };
-        if chunk.from == 0 {
-            return;
-        }
-        self.number += 1;
-        let start = if self.number.is_multiple_of(TRIAL) {
-            Start::TrueAndTrial(self.state)
-        } else {
-            Start::True(self.state)
-        };
-        let chunk = Arc::clone(chunk);
-        let ticket = self.parse(&chunk, start);
-        if let Some(front) = self.parsing.front_mut() {
-            front.ticket = Some(ticket);
-        }
-    }
-
-    fn parse(&mut self, chunk: &Arc<Chunk>, start: Start) -> Ticket<Speculation> {
+    fn submit(&mut self, chunk: &Arc<Chunk>, start: Start) -> Ticket<Speculation> {
         let chunk = Arc::clone(chunk);
         let parsed = self.spare.pop().unwrap_or_default();
         let warm_up = self.tuning.warm_up as u64;
-        let urgency = match start {
-            Start::Guess => Urgency::Normal,
-            _ => Urgency::Urgent,
-        };
         let threads = self.threads;
         self.pool
             .get_or_insert_with(|| Pool::new(threads, Parser::new))
-            .submit(urgency, move |parser| parse(parser, &chunk, start, warm_up, parsed))
+            .submit(Urgency::Normal, move |parser| parse(parser, &chunk, start, warm_up, parsed))
     }
 
     /// Makes the oldest chunk's tokens part of the stream.
     fn settle(&mut self, bits: &mut BitWriter) -> io::Result<()> {
-        self.start_next();
         let Some(InFlight { chunk, ticket }) = self.parsing.pop_front() else { return Ok(()) };
-        let mut speculation = match ticket {
-            Some(ticket) => ticket.wait()?,
-            None => {
-                let start = Start::True(self.state);
-                parse(&mut Parser::new(), &chunk, start, 0, Parsed::default())
+        let speculation = match ticket {
+            None => self.parse_here(&chunk),
+            Some(ticket) => {
+                let speculation = ticket.wait()?;
+                if self.state.is_equivalent(&speculation.first) {
+                    self.trial = 1;
+                    speculation
+                } else {
+                    self.trial = RAREST_TRIAL.min(2 * self.trial);
+                    self.spare.push(speculation.parsed);
+                    self.parse_here(&chunk)
+                }
             }
         };
-        if !self.state.is_equivalent(&speculation.first) {
-            self.guesses = false;
-            self.spare.push(speculation.parsed);
-            speculation = self.parse(&chunk, Start::True(self.state)).wait()?;
-        } else if speculation.would_guess == Some(true) {
-            self.guesses = true;
-        }
         self.state = speculation.last;
-        self.start_next();
 
-        let own = chunk.own_bytes().len() as u64;
-        self.crc.append(speculation.crc, own);
         let Speculation { mut parsed, from, .. } = speculation;
         let blocks = self.cutter.cut(&mut parsed, from, chunk.is_last);
         let output = self.spare_bits.pop().unwrap_or_default();
         let job = move || encode(&chunk, parsed, &blocks, output);
         if let Some(pool) = &mut self.pool {
-            let ticket = pool.submit(Urgency::Urgent, move |_| job());
-            self.encoding.push_back(ticket);
+            self.encoding.push_back(pool.submit(Urgency::Urgent, move |_| job()));
             while self.encoding.len() > self.threads.get() {
                 let Some(ticket) = self.encoding.pop_front() else { break };
                 self.join(ticket, bits)?;
             }
         } else {
-            append(&job(), bits);
+            let encoded = job();
+            self.append(encoded, bits);
         }
         Ok(())
+    }
+
+    /// Parses a chunk from the true state on the caller's thread.
+    fn parse_here(&mut self, chunk: &Chunk) -> Speculation {
+        let mut parsed = self.spare.pop().unwrap_or_default();
+        let parser = self.parser.get_or_insert_with(Parser::new);
+        // After the chunk before, the parser is in place already.
+        if parser.state() != self.state {
+            parser.jump(self.state);
+        }
+        parsed.clear(chunk.bytes.len());
+        parse_on(parser, chunk, parsed)
     }
 
     /// Appends the bits of the oldest blocks.
     fn join(&mut self, ticket: Ticket<Encoded>, bits: &mut BitWriter) -> io::Result<()> {
-        let encoded = ticket.wait()?;
-        append(&encoded, bits);
-        let Encoded { parsed, bits: mut output, .. } = encoded;
+        self.append(ticket.wait()?, bits);
+        Ok(())
+    }
+
+    fn append(&mut self, encoded: Encoded, bits: &mut BitWriter) {
+        let Encoded { bits: mut output, pieces, crc, length, parsed } = encoded;
+        let mut rest = output.finished();
+        for piece in pieces {
+            let (bytes, later) = rest.split_at(piece.bytes);
+            rest = later;
+            match piece.form {
+                Written::Bits => bits.append(bytes, piece.bits),
+                Written::Stored => bits.stored_block(bytes),
+            }
+        }
+        self.crc.append(crc, length);
         output.clear_finished();
         self.spare.push(parsed);
         self.spare_bits.push(output);
-        Ok(())
-    }
-}
-
-fn append(encoded: &Encoded, bits: &mut BitWriter) {
-    let mut rest = encoded.bits.finished();
-    for piece in &encoded.pieces {
-        let (bytes, later) = rest.split_at(piece.bytes);
-        rest = later;
-        match piece.form {
-            Written::Bits => bits.append(bytes, piece.bits),
-            Written::Stored => bits.stored_block(bytes),
-        }
     }
 }
 
@@ -340,8 +329,6 @@ fn append(encoded: &Encoded, bits: &mut BitWriter) {
 enum Start {
     Guess,
     True(State),
-    /// And tell whether a guess would have been right.
-    TrueAndTrial(State),
 }
 
 /// Parses a chunk.
@@ -352,34 +339,25 @@ fn parse(
     warm_up: u64,
     mut parsed: Parsed,
 ) -> Speculation {
-    let input = chunk.input();
     parsed.clear(chunk.bytes.len());
-    let mut guess = |parsed: &mut Parsed| {
-        parser.jump(State::guess(chunk.from.saturating_sub(warm_up)));
-        parser.run(input, chunk.from, parsed);
-        // What happened before the chunk is for others to tell.
-        parsed.slides.clear();
-        parser.state()
-    };
-    let mut would_guess = None;
     match start {
-        Start::Guess => {
-            guess(&mut parsed);
-            would_guess = Some(true);
-        }
         Start::True(state) => parser.jump(state),
-        Start::TrueAndTrial(state) => {
-            would_guess = Some(guess(&mut parsed).is_equivalent(&state));
-            parsed.clear(chunk.bytes.len());
-            parser.jump(state);
+        Start::Guess => {
+            parser.jump(State::guess(chunk.from.saturating_sub(warm_up)));
+            parser.run(chunk.input(), chunk.from, &mut parsed);
+            // What happened before the chunk is for others to tell.
+            parsed.slides.clear();
         }
     }
+    parse_on(parser, chunk, parsed)
+}
+
+/// Parses a chunk from the state the parser is in.
+fn parse_on(parser: &mut Parser, chunk: &Chunk, mut parsed: Parsed) -> Speculation {
     let first = parser.state();
     let from = parsed.tokens.len();
-    parser.run(input, chunk.until, &mut parsed);
-    let mut crc = Crc32::default();
-    crc.update(chunk.own_bytes());
-    Speculation { parsed, first, from, last: parser.state(), crc, would_guess }
+    parser.run(chunk.input(), chunk.until, &mut parsed);
+    Speculation { parsed, first, from, last: parser.state() }
 }
 
 /// Encodes the blocks that end in a chunk.
@@ -400,5 +378,8 @@ fn encode(chunk: &Chunk, parsed: Parsed, blocks: &[Block], mut bits: BitWriter) 
         pieces.push(Piece { form, bytes: end - done, bits: length });
         done = end;
     }
-    Encoded { bits, pieces, parsed }
+    let own = chunk.own_bytes();
+    let mut crc = Crc32::default();
+    crc.update(own);
+    Encoded { bits, pieces, crc, length: own.len() as u64, parsed }
 }
