@@ -15,6 +15,7 @@ mod content;
 mod fixtures;
 mod json;
 mod tar;
+mod writers;
 
 use std::path::PathBuf;
 

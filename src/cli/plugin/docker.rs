@@ -17,6 +17,7 @@ use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::source::ImageArgs;
 use super::Globals;
+use super::cancel::Cancel;
 
 /// `argv[0]` of the docker that runs the plugin, as it was typed.
 const ORIGINAL_COMMAND: &str = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND";
@@ -108,6 +109,7 @@ pub(super) fn generate(
     docker: &Docker,
     reference: &str,
     mut image: ImageArgs,
+    cancel: &Cancel,
     context: &Context,
 ) -> Result<Generated, Failure> {
     if reference.starts_with('-') {
@@ -128,12 +130,18 @@ pub(super) fn generate(
     let Some(stdout) = child.stdout.take() else {
         return Err(Failure::new(Exit::Internal, "docker save has no output"));
     };
+    *cancel.child() = Some(child);
     let generated = image.read(image.stream(Box::new(stdout)), None, context);
-    if generated.is_err() {
-        // It may still be writing; nobody reads any more.
-        let _ = child.kill();
-    }
-    let status = child.wait()?;
+    let status = match cancel.child().as_mut() {
+        Some(child) => {
+            if generated.is_err() {
+                // It may still be writing; nobody reads any more.
+                let _ = child.kill();
+            }
+            child.wait()?
+        }
+        None => return Err(Failure::new(Exit::Internal, "docker save is gone")),
+    };
     match generated {
         Ok(generated) if status.success() => Ok(generated),
         // What docker says on stderr stands there already.

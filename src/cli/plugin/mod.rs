@@ -198,11 +198,11 @@ impl ManifestArgs {
             }
             Some(reference) => {
                 let docker = Docker::new(globals);
-                docker::generate(&docker, reference, self.image.clone(), context)?
+                docker::generate(&docker, reference, self.image.clone(), &cancel, context)?
             }
         };
         // From here on it is too late to cancel: the output is written whole.
-        let _writing = cancel.lock();
+        let _writing = cancel.hold_off();
         write_data(&generated.bytes, self.output.as_deref(), None, context)
     }
 }
