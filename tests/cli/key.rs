@@ -40,13 +40,23 @@ NAME   KEY PATH   CERTIFICATE PATH   ID   PLUGIN NAME
 hsm
 
 "#]]);
-    host.run(&["key", "ls"]).code(0).stdout_eq(str![[r#"
-NAME        KEY PATH                                             CERTIFICATE PATH                                           ID   PLUGIN NAME       
-ec256       [DATA]valid/ec256.key     [DATA]valid/ec256.chain.crt                            
-* rsa2048   [DATA]valid/rsa2048.key   [DATA]valid/rsa2048.chain.crt                          
-hsm                                                                                                                         k1   com.example.hsm   
-
-"#]]).stderr_eq(str![]);
+    // The columns are as wide as the paths, which differ from host to host.
+    let list = host.run(&["key", "ls"]).code(0).stderr_eq(str![]).get_output().stdout.clone();
+    let list = String::from_utf8(list).unwrap();
+    let widths: Vec<usize> = list.lines().map(str::len).collect();
+    assert!(widths.iter().all(|width| *width == widths[0]), "{list}");
+    let list = list.replace(&data("").display().to_string(), "DATA/");
+    let words: Vec<Vec<&str>> =
+        list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        words,
+        [
+            &["NAME", "KEY", "PATH", "CERTIFICATE", "PATH", "ID", "PLUGIN", "NAME"][..],
+            &["ec256", "DATA/valid/ec256.key", "DATA/valid/ec256.chain.crt"],
+            &["*", "rsa2048", "DATA/valid/rsa2048.key", "DATA/valid/rsa2048.chain.crt"],
+            &["hsm", "k1", "com.example.hsm"],
+        ]
+    );
     host.run(&["key", "update", "--default", "ec256"]).code(0).stdout_eq(str![[r#"
 ec256: marked as default
 
