@@ -4,7 +4,7 @@
 //! file, directory or stream
 //!    └─ compression   outer gzip, zstd, xz, bzip2 under a budget
 //!        └─ gate      strict tar blocks under the tar crate
-//!            └─ scan  members by clean name; documents kept, blobs measured
+//!            └─ scan  members by clean name; documents kept, blobs measured (jobs)
 //!                ├─ docker_view   manifest.json: images, configs, layers
 //!                ├─ oci_view      index.json, oci-layout: descriptors and names
 //!                └─ writer        who wrote it: a graph driver or containerd
@@ -18,6 +18,7 @@ mod directory;
 mod docker_view;
 mod error;
 mod gate;
+mod jobs;
 mod measure;
 mod name;
 mod oci_view;
@@ -26,7 +27,8 @@ mod writer;
 
 pub use docker_view::{DockerImage, DockerView};
 pub use error::{ArchiveError, Class};
+pub use jobs::{Jobs, Work};
 pub use measure::{Encoder, Encoders, Measured, NoEncoders};
 pub use oci_view::{OciEntry, OciView};
-pub use scan::{Archive, Jobs, Kind, Member, Source, Work};
+pub use scan::{Archive, Kind, Member, Source};
 pub use writer::{Evidence, Writer};
