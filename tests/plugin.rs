@@ -95,6 +95,22 @@ fn help_in_all_spellings() {
 }
 
 #[test]
+fn version_in_all_places() {
+    let host = Host::new("exit 1");
+    let expected = format!("docker-generate {}\n", env!("CARGO_PKG_VERSION"));
+    for arguments in [
+        &["-v"][..],
+        &["generate", "-v"],
+        &["generate", "--version"],
+        &["-D", "generate", "manifest", "--version"],
+    ] {
+        let output = host.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), expected, "{arguments:?}");
+    }
+}
+
+#[test]
 fn completion_as_cobra() {
     let host = Host::new("printf 'app:1\\napp:2\\n<none>:<none>\\n'");
     let complete = |words: &[&str]| text(&host.run(words).stdout);
@@ -102,7 +118,10 @@ fn completion_as_cobra() {
     assert_eq!(complete(&["__completeNoDesc", "generate", ""]), "manifest\n:4\n");
     assert_eq!(complete(&["__complete", "generate", "manifest", "ap"]), "app:1\napp:2\n:4\n");
     let broken = Host::new("exit 1");
-    assert_eq!(text(&broken.run(&["__complete", "generate", "manifest", ""]).stdout), ":4\n");
+    assert_eq!(text(&broken.run(&["__complete", "generate", "manifest", ""]).stdout), ":0\n");
+    // The engine that the options name is asked.
+    host.run(&["__complete", "generate", "manifest", "--context", "ctx", ""]);
+    assert!(fs::read_to_string(host.log()).unwrap().contains("--context=ctx image ls"));
 }
 
 #[test]
@@ -158,6 +177,53 @@ fn the_user_interrupts() {
     let mut out = String::new();
     child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!(out, "");
+}
+
+/// docker finds the plugin, lists it, passes on globals, stdin and exit status. The engine is one
+/// that is not there: only the client's part is tested here.
+#[test]
+#[ignore = "needs the docker client; scripts/test runs it where there is one"]
+fn the_real_docker_client() {
+    let config = tempfile::tempdir().unwrap();
+    let plugins = config.path().join("cli-plugins");
+    fs::create_dir(&plugins).unwrap();
+    std::os::unix::fs::symlink(PLUGIN, plugins.join("docker-generate")).unwrap();
+    let docker = |arguments: &[&str], stdin: Stdio| {
+        Command::new("docker")
+            .args(arguments)
+            .env("DOCKER_CONFIG", config.path())
+            .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+            .env("HOME", config.path())
+            .env_remove("DOCKER_CONTEXT")
+            .stdin(stdin)
+            .output()
+            .unwrap()
+    };
+    let said = |arguments: &[&str]| {
+        let output = docker(arguments, Stdio::null());
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(said(&["--help"]).contains("generate*"), "the plugin is listed");
+    assert!(said(&["help", "generate"]).contains("manifest"));
+    assert!(said(&["generate", "manifest", "--help"]).contains("--go-gzip"));
+    assert!(said(&["generate", "--version"]).starts_with("docker-generate "));
+    assert!(said(&["__complete", "generate", "ma"]).starts_with("manifest\t"));
+    let archive = || fs::File::open(case("graph-20.10-dup").join("image.tar")).unwrap();
+    let pushed = fs::read(case("graph-20.10-dup").join("pushed-manifest.json")).unwrap();
+    for globals in [&[][..], &["-D", "--log-level", "warn"], &["--tls=false"]] {
+        let line = [globals, &["generate", "manifest"]].concat();
+        let output = docker(&line, archive().into());
+        assert!(output.status.success(), "{globals:?}: {}", text(&output.stderr));
+        assert_eq!(output.stdout, pushed, "{globals:?}");
+    }
+    let damaged = fs::File::open(case("malformed-diffid-mismatch").join("image.tar")).unwrap();
+    let output = docker(&["generate", "manifest"], damaged.into());
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    // Without an engine docker's own message stands on stderr.
+    let output = docker(&["generate", "manifest", "app:1"], Stdio::null());
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(text(&output.stderr).contains("docker save failed"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser, Subcommand};
 
 use self::docker::Docker;
 use super::context::{self, Context, Dirs};
@@ -30,6 +31,8 @@ const METADATA: &str = include_str!("../../../plugin-manifests/docker-generate.j
 #[command(
     name = "docker-generate",
     bin_name = "docker",
+    version,
+    propagate_version = true,
     disable_version_flag = true,
     subcommand_required = true
 )]
@@ -58,7 +61,8 @@ enum Command {
     Manifest(ManifestArgs),
 }
 
-/// docker's global options (docker/cli `cli/flags`).
+/// docker's global options (docker/cli `cli/flags`). As with Go's flags, `--tls=false` is a form of
+/// a switch.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct Globals {
     /// Location of client config files
@@ -68,8 +72,10 @@ struct Globals {
     #[arg(long, short, global = true, value_name = "NAME", help_heading = "Docker options")]
     context: Option<String>,
     /// Enable debug mode
-    #[arg(long, short = 'D', global = true, help_heading = "Docker options")]
-    debug: bool,
+    #[arg(long, short = 'D', global = true, help_heading = "Docker options", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    debug: Option<bool>,
     /// Daemon socket to connect to
     #[arg(long, short = 'H', global = true, value_name = "URL", help_heading = "Docker options")]
     host: Vec<String>,
@@ -77,11 +83,15 @@ struct Globals {
     #[arg(long, short, global = true, value_name = "LEVEL", help_heading = "Docker options")]
     log_level: Option<String>,
     /// Use TLS; implied by --tlsverify
-    #[arg(long, global = true, help_heading = "Docker options")]
-    tls: bool,
+    #[arg(long, global = true, help_heading = "Docker options", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    tls: Option<bool>,
     /// Use TLS and verify the remote
-    #[arg(long, global = true, help_heading = "Docker options")]
-    tlsverify: bool,
+    #[arg(long, global = true, help_heading = "Docker options", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", value_name = "BOOL",
+        hide_possible_values = true)]
+    tlsverify: Option<bool>,
     /// Trust certs signed only by this CA
     #[arg(long, global = true, value_name = "FILE", help_heading = "Docker options")]
     tlscacert: Option<String>,
@@ -91,6 +101,15 @@ struct Globals {
     /// Path to TLS key file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Docker options")]
     tlskey: Option<String>,
+    /// Print version information and quit
+    #[arg(
+        long,
+        short = 'v',
+        global = true,
+        action = ArgAction::Version,
+        help_heading = "Docker options"
+    )]
+    version: (),
 }
 
 impl Globals {
@@ -109,12 +128,10 @@ impl Globals {
             arguments.extend(value.as_ref().map(|value| format!("{name}={value}")));
         }
         arguments.extend(self.host.iter().map(|host| format!("--host={host}")));
-        for (name, given) in
-            [("--debug", self.debug), ("--tls", self.tls), ("--tlsverify", self.tlsverify)]
-        {
-            if given {
-                arguments.push(name.to_owned());
-            }
+        let switches =
+            [("--debug", self.debug), ("--tls", self.tls), ("--tlsverify", self.tlsverify)];
+        for (name, value) in switches {
+            arguments.extend(value.map(|value| format!("{name}={value}")));
         }
         arguments
     }
@@ -158,6 +175,11 @@ pub fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            let printer = Printer::new(Verbosity::Normal, Format::Text);
+            let version = env!("CARGO_PKG_VERSION");
+            return exit(printer.line(format_args!("docker-generate {version}")).is_ok());
+        }
         Err(error) => {
             // The text goes where clap wants it; if that place is gone nobody listens.
             let _ = error.print();
@@ -167,7 +189,7 @@ pub fn main() -> ExitCode {
     let (Top::Generate { command: Command::Manifest(args) } | Top::Manifest(args)) = cli.command;
     let verbosity = match (args.quiet, cli.globals.debug) {
         (true, _) => Verbosity::Quiet,
-        (_, true) => Verbosity::Verbose,
+        (_, Some(true)) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
     let printer = Printer::new(verbosity, Format::Text);
@@ -224,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn switches_take_values_as_go_does() {
+        for (word, passed) in [
+            ("--tls", "--tls=true"),
+            ("--tls=false", "--tls=false"),
+            ("--tlsverify=true", "--tlsverify=true"),
+            ("-D", "--debug=true"),
+        ] {
+            let cli = Cli::try_parse_from(["docker-generate", word, "generate", "manifest", "a"])
+                .unwrap_or_else(|error| panic!("{word}: {error}"));
+            assert_eq!(cli.globals.arguments(), [passed], "{word}");
+        }
+    }
+
+    #[test]
     fn globals_stand_anywhere() {
         Cli::command().debug_assert();
         for line in [
@@ -237,7 +273,7 @@ mod tests {
             assert_eq!(cli.globals.context.as_deref(), Some("c"), "{line}");
             assert_eq!(
                 cli.globals.arguments(),
-                ["--context=c", "--log-level=warn", "--debug"],
+                ["--context=c", "--log-level=warn", "--debug=true"],
                 "{line}"
             );
         }
