@@ -79,6 +79,15 @@ pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
     builder.create(path).map_err(|source| FileError::io("create", path, source))
 }
 
+/// Creates a directory and those above it, for everybody as far as the umask allows. Directories
+/// that exist stay as they are.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn create_public_dir(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).map_err(|source| FileError::io("create", path, source))
+}
+
 /// Whether both paths lead to one existing file.
 #[must_use]
 pub fn is_same_file(a: &Path, b: &Path) -> bool {

@@ -1,11 +1,11 @@
 //! `dockseal version`, `completion` and `man`: what the program says about itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use serde_json::json;
 
-use crate::fsutil;
+use crate::fsutil::{self, Mode};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -42,12 +42,24 @@ pub(super) struct ManArgs {
 
 impl ManArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        fsutil::create_private_dir(&self.directory)?;
-        clap_mangen::generate_to(super::Cli::command(), &self.directory)?;
+        // Pages of the help command would only repeat the others.
+        let mut command = super::Cli::command().disable_help_subcommand(true);
+        command.build();
+        fsutil::create_public_dir(&self.directory)?;
+        write_pages(&command, &self.directory)?;
         let directory = self.directory.display();
         context.printer.note(format_args!("manual pages written to {directory}"));
         Ok(())
     }
+}
+
+/// Writes the page of a command and those of its subcommands.
+fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), Failure> {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    fsutil::write_atomic(&directory.join(man.get_filename()), &page, Mode::Public)?;
+    command.get_subcommands().try_for_each(|command| write_pages(command, directory))
 }
 
 /// `dockseal version`

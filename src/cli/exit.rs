@@ -1,10 +1,11 @@
-//! Exit codes: public API, listed in the manual page.
+//! Exit codes: public API, listed in the README, in `dockseal --help` and so in the manual page.
 
 use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Exit {
+#[non_exhaustive]
+pub enum Exit {
     /// Done, or verified.
     Ok,
     /// Something that should not happen.
@@ -32,9 +33,25 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Internal,
+        Self::Usage,
+        Self::NoSignature,
+        Self::InvalidSignature,
+        Self::NotTrusted,
+        Self::ContentMismatch,
+        Self::Expired,
+        Self::Revoked,
+        Self::Malformed,
+        Self::NotDeterminable,
+        Self::Unavailable,
+    ];
+
     /// The number.
     #[must_use]
-    pub(crate) fn code(self) -> u8 {
+    pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
             Self::Internal => 1,
@@ -50,10 +67,56 @@ impl Exit {
             Self::Unavailable => 20,
         }
     }
+
+    /// What the number means, for people.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done, verified",
+            Self::Internal => "internal error; as a docker plugin every failure",
+            Self::Usage => "wrong usage",
+            Self::NoSignature => "no signature",
+            Self::InvalidSignature => "signature invalid",
+            Self::NotTrusted => "not trusted: policy, trust store, identity",
+            Self::ContentMismatch => "content does not match; the blob is named",
+            Self::Expired => "expired, or not yet valid",
+            Self::Revoked => "revoked, or unknown where the policy insists",
+            Self::Malformed => "archive, manifest or envelope malformed or ambiguous",
+            Self::NotDeterminable => {
+                "the pushed manifest can't be determined; the message says what would settle it"
+            }
+            Self::Unavailable => "store, file or image unavailable",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+/// The table for `--help`.
+pub(super) fn help() -> String {
+    let rows = Exit::ALL.map(|exit| format!("\n  {:>2}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:{}", rows.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../../README.md");
+        let (_, table) = readme.split_once("| code | meaning |\n|---|---|\n").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let rows = Exit::ALL.map(|exit| format!("| {} | {} |", exit.code(), exit.meaning()));
+        assert_eq!(table, rows.join("\n"));
+    }
+
+    #[test]
+    fn numbers_ascend() {
+        assert!(Exit::ALL.is_sorted_by(|a, b| a.code() < b.code()));
     }
 }

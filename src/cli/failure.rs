@@ -28,6 +28,7 @@ use crate::verify::{CandidateError, FailureClass, VerifyError};
 
 use super::context::NoDirectory;
 use super::exit::Exit;
+use super::output::BinaryOnTerminal;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -93,6 +94,10 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.get_ref().is_some_and(|inner| inner.is::<BinaryOnTerminal>()) {
+            return Self::of(Exit::Usage, &error)
+                .with_hint(Some("write it to a file: --output FILE".to_owned()));
+        }
         Self::of(Exit::Internal, &error)
     }
 }
@@ -233,7 +238,15 @@ impl From<generate::GenerateError> for Failure {
             E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
             E::Undeterminable { .. } => Exit::NotDeterminable,
         };
-        Self::of(exit, &error).with_hint(error.hint())
+        let anew = || match exit {
+            Exit::ContentMismatch => Some(
+                "the archive is damaged or was altered; save it anew: docker save IMAGE -o image.tar",
+            ),
+            Exit::Malformed => Some("save it anew: docker save IMAGE -o image.tar"),
+            _ => None,
+        };
+        let hint = error.hint().or_else(|| anew().map(str::to_owned));
+        Self::of(exit, &error).with_hint(hint)
     }
 }
 

@@ -1,8 +1,23 @@
 //! The command line: clap types, output, exit codes, one file per command.
 //!
-//! A command parses, calls one use case, and prints. `Context` brings what the library must not
-//! fetch itself (environment, clock); `Failure` turns errors into exit codes and hints.
+//! A command parses, calls one use case, and prints. How to add one:
+//!
+//! * A file of its own with a `XArgs` (clap derive) and `fn run(self, &Context) -> Result<(), Failure>`,
+//!   and a variant of `Command`. Doc comments are the help, `after_help` has examples; parsing has
+//!   no side effects.
+//! * `Context` brings what the library must not fetch itself: directories, clock, printer.
+//! * All output goes through `Printer`: `data`, `line` and `json` write the result to stdout, exactly
+//!   and alone; `note` and `detail` talk on stderr. A reader of stdout that went away is no error,
+//!   and binary is not sent to a terminal. `write_data` is for what `-o FILE` may redirect: a file
+//!   appears whole or not at all, and never replaces the input.
+//! * Errors are returned with `?`. Each type of the library has a `From` in `failure`, which gives it
+//!   an [`exit::Exit`] and a hint; commands make a `Failure` of their own only for wrong arguments.
+//!   The message says what, where, and expected against found; the hint is one line to paste.
+//! * An image is a `source::Source` with `source::ImageArgs`; work of more than a second shows a
+//!   `progress_bar::ProgressBar`.
+//! * `tests/cli` has a snapshot of what it says, with its exit code.
 
+pub mod exit;
 pub mod plugin;
 
 mod about;
@@ -14,7 +29,6 @@ mod context;
 mod crl;
 mod digest;
 mod duration;
-mod exit;
 mod failure;
 mod inspect;
 mod key;
@@ -35,7 +49,7 @@ mod verify;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 use context::{Context, Dirs};
 use exit::Exit;
 use failure::Failure;
@@ -43,7 +57,7 @@ use output::{Format, Printer, Verbosity};
 
 /// Sign and verify container images where there is no registry.
 #[derive(Debug, Parser)]
-#[command(name = "dockseal", version, disable_help_subcommand = true)]
+#[command(name = "dockseal", version, after_long_help = exit::help())]
 struct Cli {
     #[command(flatten)]
     shared: SharedArgs,
@@ -63,6 +77,9 @@ struct SharedArgs {
     /// Say more about what is done
     #[arg(long, short, global = true)]
     verbose: bool,
+    /// When messages are colored; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 }
 
 impl SharedArgs {
@@ -72,7 +89,7 @@ impl SharedArgs {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
-        Printer::new(verbosity, self.format)
+        Printer::new(verbosity, self.format).with_color(self.color)
     }
 }
 

@@ -1,7 +1,15 @@
 //! The Printer: data on stdout, exactly and alone; talk on stderr.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::ColorChoice;
+use clap::builder::styling::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// How much talk there is.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -30,13 +38,20 @@ pub(crate) enum Format {
 pub(crate) struct Printer {
     verbosity: Verbosity,
     format: Format,
+    color: ColorChoice,
 }
 
 impl Printer {
-    /// A printer.
+    /// A printer that colors what goes to a terminal.
     #[must_use]
     pub(crate) fn new(verbosity: Verbosity, format: Format) -> Self {
-        Self { verbosity, format }
+        Self { verbosity, format, color: ColorChoice::Auto }
+    }
+
+    /// The same printer with colors as the user wants them.
+    #[must_use]
+    pub(crate) fn with_color(self, color: ColorChoice) -> Self {
+        Self { color, ..self }
     }
 
     /// How much talk there is.
@@ -57,14 +72,19 @@ impl Printer {
         self.verbosity > Verbosity::Quiet && io::stderr().is_terminal()
     }
 
-    /// Writes bytes to stdout, exactly.
+    /// Writes bytes to stdout, exactly. A reader that has gone away had enough of it: no error.
     ///
     /// # Errors
-    /// When stdout can't be written.
+    /// [`BinaryOnTerminal`]; when stdout can't be written.
     pub(crate) fn data(self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        if is_binary(bytes) && stdout.is_terminal() {
+            return Err(io::Error::other(BinaryOnTerminal));
+        }
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
     }
 
     /// Writes a line of the result to stdout.
@@ -99,17 +119,36 @@ impl Printer {
 
     /// Warns on stderr. Warnings are about safety; quiet does not silence them.
     pub(crate) fn warning(self, text: impl Display) {
-        say(format_args!("warning: {text}"));
+        self.say_labelled("warning:", WARNING, text);
     }
 
     /// Reports an error and how to go on, on stderr.
     pub(crate) fn error(self, text: impl Display, details: &[String], hint: Option<&str>) {
-        say(format_args!("error: {text}"));
+        self.say_labelled("error:", ERROR, text);
         for detail in details {
             say(format_args!("  {detail}"));
         }
         if let Some(hint) = hint {
-            say(format_args!("hint: {hint}"));
+            self.say_labelled("hint:", HINT, hint);
+        }
+    }
+
+    fn say_labelled(self, label: &str, style: Style, text: impl Display) {
+        if self.is_colored() {
+            say(format_args!("{style}{label}{style:#} {text}"));
+        } else {
+            say(format_args!("{label} {text}"));
+        }
+    }
+
+    fn is_colored(self) -> bool {
+        // https://no-color.org: any value but the empty one.
+        let unwanted = || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let incapable = || env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => io::stderr().is_terminal() && !unwanted() && !incapable(),
         }
     }
 
@@ -132,6 +171,16 @@ impl Printer {
             _ => Answer::No,
         })
     }
+}
+
+/// What would garble a terminal is not sent there.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("standard output is a terminal, and this is binary")]
+pub(crate) struct BinaryOnTerminal;
+
+/// Whether people can't read it: no UTF-8, or with NUL bytes.
+fn is_binary(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err() || bytes.contains(&0)
 }
 
 /// The answer to a question.
@@ -174,6 +223,21 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn binary_is_what_no_terminal_shows() {
+        for (bytes, binary) in [
+            (&b"{}\n"[..], false),
+            ("\u{fc}\t\r\n".as_bytes(), false),
+            (b"", false),
+            // A COSE_Sign1 with a protected header.
+            (b"\xd2\x84\x43\xa1\x01\x26", true),
+            (b"\xff", true),
+            (b"a\0", true),
+        ] {
+            assert_eq!(is_binary(bytes), binary, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn tables_are_set_as_go_does() {

@@ -2,7 +2,7 @@
 //! (containers/image, skopeo, podman).
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::content::archive;
@@ -10,11 +10,15 @@ use crate::content::limits::Limits;
 use crate::generate::{self, Generated, ImageChoice, LayerCache, Options, PushFrom};
 use crate::gogzip::Generation;
 use crate::image::platform::Platform;
+use crate::image::reference::Reference;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress_bar::ProgressBar;
+
+/// How names of archives end; images are seldom called so.
+const ARCHIVE_NAMES: [&str; 6] = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
 
 /// An image and how to get at it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -181,6 +185,10 @@ impl ImageArgs {
         bar.clear();
         let generated = generated.map_err(|error| {
             let failure = Failure::from(error);
+            let failure = match path.as_deref().and_then(image_that_is_no_file) {
+                Some(save) => failure.with_hint(Some(save)),
+                None => failure,
+            };
             match path {
                 Some(path) if !failure.message.contains(&*path.to_string_lossy()) => {
                     failure.prefixed(&path.display().to_string())
@@ -221,6 +229,14 @@ pub(super) fn stdin() -> Result<io::Stdin, Failure> {
             .with_hint(Some(hint)));
     }
     Ok(io::stdin())
+}
+
+/// What helps somebody who named an image of the engine where a file is expected.
+fn image_that_is_no_file(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    let is_archive_name = || ARCHIVE_NAMES.iter().any(|ending| name.ends_with(ending));
+    let is_image = !path.exists() && !is_archive_name() && name.parse::<Reference>().is_ok();
+    is_image.then(|| format!("docker save {name} | dockseal manifest -"))
 }
 
 fn no_daemon(transport: &str, name: &str) -> Failure {

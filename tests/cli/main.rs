@@ -10,6 +10,7 @@
     reason = "tests fail where something is not as it must be"
 )]
 
+mod about;
 mod blob;
 mod cache;
 mod cert;
