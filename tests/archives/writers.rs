@@ -191,6 +191,27 @@ fn a_remembered_layer_that_changed_is_refused() {
     assert!(error.to_string().contains(&name), "{error}");
 }
 
+/// A name is a hint for streams, and not even that for files.
+#[test]
+fn a_layer_named_after_another_one_that_is_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = generate::LayerCache::new(&directory.path().join("layers"));
+    let options = Options { cache: Some(cache), ..options() };
+    manifest_with(&docker().tar(), &options).unwrap();
+    let other = b"a layer that nobody remembers".to_vec();
+    let remembered = format!("{}.tar", Digest::sha256(&layers()[0]).hex());
+    let config = config(std::slice::from_ref(&other)).to_string();
+    let entry = json!([{"Config": "c.json", "RepoTags": ["x:1"], "Layers": [remembered]}]);
+    let archive = Members(Vec::new())
+        .with("c.json", config.as_bytes())
+        .with(&remembered, &other)
+        .with("manifest.json", entry.to_string().as_bytes());
+    assert_eq!(
+        manifest_with(&archive.tar(), &options).unwrap().bytes,
+        manifest(&archive.tar()).unwrap().bytes
+    );
+}
+
 #[test]
 fn windows_images_are_not_determinable() {
     let mut windows = config(&layers());

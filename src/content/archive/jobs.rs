@@ -148,7 +148,7 @@ impl Archive {
             .members
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
-        let encoder = if encode { jobs.encoders.encoder(name, threads) } else { None };
+        let encoder = if encode { jobs.encoders.encoder(threads) } else { None };
         let mut reader: Box<dyn Read> = match (&member.document, &self.origin) {
             (Some(bytes), _) => Box::new(bytes.as_slice()),
             (None, Origin::File(file)) => {

@@ -33,9 +33,12 @@ pub trait Encoder {
 
 /// Makes an [`Encoder`] for each layer.
 pub trait Encoders: Sync {
-    /// A fresh encoder for the layer in member `name`, which may use `threads` threads; `None` if
-    /// its encoding is not needed.
-    fn encoder(&self, name: &str, threads: NonZero<usize>) -> Option<Box<dyn Encoder>>;
+    /// A fresh encoder, which may use `threads` threads; `None` if nothing is ever encoded.
+    fn encoder(&self, threads: NonZero<usize>) -> Option<Box<dyn Encoder>>;
+
+    /// Whether the encoding of the layer that a stream shows under this name can wait. A name
+    /// proves nothing: should it lie, the archive has to be read again.
+    fn can_wait(&self, name: &str) -> bool;
 }
 
 /// Encoders for callers that never ask for an encoding.
@@ -43,8 +46,12 @@ pub trait Encoders: Sync {
 pub struct NoEncoders;
 
 impl Encoders for NoEncoders {
-    fn encoder(&self, _name: &str, _threads: NonZero<usize>) -> Option<Box<dyn Encoder>> {
+    fn encoder(&self, _threads: NonZero<usize>) -> Option<Box<dyn Encoder>> {
         None
+    }
+
+    fn can_wait(&self, _name: &str) -> bool {
+        true
     }
 }
 

@@ -228,8 +228,8 @@ impl Archive {
             Work::Hash => false,
             Work::Encode => !exported,
             Work::EncodeAll => true,
-        };
-        let encoder = if encode { jobs.encoders.encoder(name, jobs.threads) } else { None };
+        } && !jobs.encoders.can_wait(name);
+        let encoder = if encode { jobs.encoders.encoder(jobs.threads) } else { None };
         jobs.progress.start(name, Some(member.size));
         let mut whole = start.chain(entry);
         member.measured = Some(measure(name, &mut whole, encoder, &self.limits, jobs.progress)?);
