@@ -12,6 +12,7 @@
 mod cache;
 mod encode;
 mod error;
+mod given;
 mod graph;
 mod select;
 mod stored;
@@ -23,11 +24,14 @@ use std::str::FromStr;
 
 pub use self::cache::{LayerCache, Pruned};
 pub use self::error::GenerateError;
+pub use self::given::GivenManifest;
 pub use self::select::ImageChoice;
 
 use self::encode::GzipLayers;
+use self::views::Views;
 use crate::content::archive::{
-    Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, OciView, Source, Work, Writer,
+    Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, NoEncoders, OciView, Source, Work,
+    Writer,
 };
 use crate::content::limits::Limits;
 use crate::gogzip::Generation;
@@ -71,6 +75,16 @@ impl fmt::Display for PushFrom {
     }
 }
 
+/// How much of an image is read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Content {
+    /// Every byte that the manifest speaks for.
+    #[default]
+    Full,
+    /// Only manifests and the config, where the manifest need not be regenerated.
+    Manifest,
+}
+
 /// What to generate, and within which limits.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -83,6 +97,8 @@ pub struct Options {
     pub platform: Option<Platform>,
     /// The engine the answer is about.
     pub push_from: PushFrom,
+    /// How much of the image is read.
+    pub content: Content,
     /// Where results for layers are remembered; `None` compresses every layer again.
     pub cache: Option<LayerCache>,
     /// Limits for the archive.
@@ -98,6 +114,7 @@ impl Default for Options {
             image: None,
             platform: None,
             push_from: PushFrom::default(),
+            content: Content::default(),
             cache: None,
             limits: Limits::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
@@ -131,6 +148,8 @@ pub enum Origin {
     Rendered(Generation),
     /// Stored in the archive; these are its bytes.
     Stored,
+    /// Carried along with the archive, which holds its image.
+    Given,
 }
 
 impl fmt::Display for Origin {
@@ -141,6 +160,7 @@ impl fmt::Display for Origin {
                 write!(f, "made as a graph-driver push does, layers compressed like {generation}")
             }
             Self::Stored => f.write_str("stored in the archive, unchanged"),
+            Self::Given => f.write_str("given; config and layers are those of the archive"),
         }
     }
 }
@@ -154,6 +174,42 @@ pub struct BoundBlob {
     pub descriptor: Descriptor,
     /// sha256 of its uncompressed bytes, for layers.
     pub diff_id: Option<crate::image::digest::Digest>,
+    /// What ties the bytes to the descriptor.
+    pub by: BoundBy,
+}
+
+/// What ties bytes that were read to a descriptor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BoundBy {
+    /// They have its digest and its size.
+    Digest,
+    /// Compressed as the engine does it, they have its digest and its size.
+    Compression,
+    /// Uncompressed, they have the DiffID that the config names for the layer. About the
+    /// compressed form nothing is known.
+    DiffId,
+}
+
+impl BoundBy {
+    /// Its name in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Compression => "compression",
+            Self::DiffId => "diff-id",
+        }
+    }
+}
+
+impl fmt::Display for BoundBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digest => "its digest",
+            Self::Compression => "the digest of what the engine's gzip makes of it",
+            Self::DiffId => "the DiffID in the config",
+        })
+    }
 }
 
 /// Something the user should know about a result.
@@ -201,6 +257,30 @@ impl fmt::Display for Note {
     }
 }
 
+/// Checks an image in an archive against a manifest that is carried along: config and layers are
+/// those that it names. Nothing is compressed, so it does not matter who made the layers.
+///
+/// # Errors
+/// [`GenerateError`]: what is wrong with the archive, that it holds another image, or the blob that
+/// is not what the manifest names.
+pub fn against(
+    source: Source,
+    given: &GivenManifest,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Generated, GenerateError> {
+    let encoders = &NoEncoders;
+    let jobs = Jobs { work: Work::Hash, encoders, threads: options.threads, progress };
+    let mut archive = Archive::read(source, &jobs, options.limits)?;
+    let views = Views::read(&archive)?;
+    let mut notes = Vec::new();
+    if archive.has_trailing_data() {
+        notes.push(Note::TrailingData);
+    }
+    let context = Context { archive: &mut archive, options, progress, notes };
+    given::check(context, views.docker.as_ref(), views.oci.as_ref(), given)
+}
+
 /// Generates the manifest of an image in an archive.
 ///
 /// # Errors
@@ -220,20 +300,13 @@ pub fn manifest(
     };
     let jobs = Jobs { work, encoders: &encoders, threads: options.threads, progress };
     let mut archive = Archive::read(source, &jobs, options.limits)?;
-    let docker = DockerView::read(&archive)?;
-    let oci = OciView::read(&archive)?;
-    if docker.is_none() && oci.is_none() {
-        return Err(views::not_an_image(&archive).into());
-    }
+    let Views { docker, oci } = Views::read(&archive)?;
     let (writer, mut notes) = writer(&archive, docker.as_ref(), oci.as_ref(), options)?;
     if archive.has_trailing_data() {
         notes.push(Note::TrailingData);
     }
     if let Some(oci) = oci.as_ref().filter(|oci| oci.referrers > 0) {
         notes.push(Note::Referrers(oci.referrers));
-    }
-    if let (Some(docker), Some(oci)) = (&docker, &oci) {
-        views::agree(&archive, docker, oci)?;
     }
     let target = match options.push_from {
         PushFrom::Writer => writer,
@@ -242,6 +315,13 @@ pub fn manifest(
     };
     let mut context = Context { archive: &mut archive, options, progress, notes };
     match (target, docker, oci) {
+        (Writer::Graph, Some(_), _) if options.content == Content::Manifest => {
+            Err(GenerateError::Undeterminable {
+                reason: "the archive holds no manifest, it follows from every byte of the layers"
+                    .to_owned(),
+                hint: "name the manifest that is carried along: --manifest FILE".to_owned(),
+            })
+        }
         (Writer::Graph, Some(docker), _) => {
             if options.generation.is_none() {
                 context.notes.push(Note::AssumedGeneration(generation));

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Format, Verbosity};
 use super::progress_bar::human;
-use super::report::SCHEMA_VERSION;
+use super::report::{self, SCHEMA_VERSION};
 use super::source::{ImageArgs, Source};
 
 /// Arguments of `dockseal digest`.
@@ -75,19 +75,7 @@ impl DigestArgs {
         if self.explain {
             document["origin"] = json!(image.origin.to_string());
             document["notes"] = image.notes.iter().map(ToString::to_string).collect();
-            document["blobs"] = image
-                .blobs
-                .iter()
-                .map(|blob| {
-                    json!({
-                        "member": blob.member,
-                        "mediaType": blob.descriptor.media_type,
-                        "digest": blob.descriptor.digest,
-                        "size": blob.descriptor.size,
-                        "diffId": blob.diff_id,
-                    })
-                })
-                .collect();
+            document["blobs"] = image.blobs.iter().map(report::blob).collect();
         }
         document
     }

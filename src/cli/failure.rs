@@ -234,7 +234,8 @@ impl From<generate::GenerateError> for Failure {
                 Class::Io => Exit::Internal,
             },
             // Which image is meant is open.
-            E::Choose { .. } => Exit::Malformed,
+            E::OtherImage { .. } => Exit::ContentMismatch,
+            E::Choose { .. } | E::LayerCount { .. } => Exit::Malformed,
             E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
             E::Undeterminable { .. } => Exit::NotDeterminable,
         };

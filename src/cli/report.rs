@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::generate::BoundBlob;
 use crate::image::descriptor::Descriptor;
 use crate::verify::{Check, Rejected, TrustedSignature, VerifyError};
+
+use super::subject::Subject;
 
 /// Version of the reports; it changes when a member changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -75,6 +78,26 @@ pub(super) fn denied(subject: &Descriptor, policy: &PolicyInfo<'_>, error: &Veri
         "checks": best.map_or_else(|| json!([]), |best| checks(&best.checks)),
         "signature": best.map(|best| json!({"location": best.location})),
         "rejected": rejected(others),
+    })
+}
+
+/// A blob and what ties it to the manifest.
+pub(super) fn blob(blob: &BoundBlob) -> Value {
+    json!({
+        "member": blob.member,
+        "mediaType": blob.descriptor.media_type,
+        "digest": blob.descriptor.digest,
+        "size": blob.descriptor.size,
+        "diffId": blob.diff_id,
+        "boundBy": blob.by.as_str(),
+    })
+}
+
+/// What was hashed besides the signature.
+pub(super) fn content(subject: &Subject) -> Value {
+    json!({
+        "checked": subject.content.as_str(),
+        "blobs": subject.blobs.iter().map(blob).collect::<Vec<_>>(),
     })
 }
 

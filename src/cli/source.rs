@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use crate::content::archive;
 use crate::content::limits::Limits;
-use crate::generate::{self, Generated, ImageChoice, LayerCache, Options, PushFrom};
+use crate::generate::{
+    self, Content, Generated, GivenManifest, ImageChoice, LayerCache, Options, PushFrom,
+};
 use crate::gogzip::Generation;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
@@ -81,6 +83,15 @@ impl FromStr for Source {
     }
 }
 
+/// What is asked about an image.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Question {
+    /// The manifest that it is to be the image of; generated where there is none.
+    pub(super) manifest: Option<GivenManifest>,
+    /// How much of it is read.
+    pub(super) content: Content,
+}
+
 /// Options for images in archives.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ImageArgs {
@@ -134,6 +145,16 @@ impl ImageArgs {
         source: &Source,
         context: &Context,
     ) -> Result<Generated, Failure> {
+        self.examine(source, &Question::default(), context)
+    }
+
+    /// Generates the manifest of an image, or checks the image against one.
+    pub(super) fn examine(
+        &self,
+        source: &Source,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
         let (stream, image) = match source {
             Source::Archive { path, image } => (archive::Source::Path(path.clone()), image),
             Source::Stdin { image } => (self.stream(Box::new(stdin()?)), image),
@@ -149,7 +170,7 @@ impl ImageArgs {
             }
             (None, image) => image.clone(),
         };
-        self.read(stream, image, context)
+        self.answer(stream, image, question, context)
     }
 
     /// Generates the manifest of an image in an archive that is at hand.
@@ -157,6 +178,16 @@ impl ImageArgs {
         &self,
         source: archive::Source,
         image: Option<ImageChoice>,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
+        self.answer(source, image, &Question::default(), context)
+    }
+
+    fn answer(
+        &self,
+        source: archive::Source,
+        image: Option<ImageChoice>,
+        question: &Question,
         context: &Context,
     ) -> Result<Generated, Failure> {
         let mut limits = Limits::default();
@@ -169,6 +200,7 @@ impl ImageArgs {
             image,
             platform: self.platform.clone(),
             push_from: self.push_from,
+            content: question.content,
             cache: self.cache(context),
             limits,
             ..Options::default()
@@ -181,7 +213,10 @@ impl ImageArgs {
             archive::Source::Path(path) => Some(path.clone()),
             _ => None,
         };
-        let generated = generate::manifest(source, &options, &bar);
+        let generated = match &question.manifest {
+            Some(given) => generate::against(source, given, &options, &bar),
+            None => generate::manifest(source, &options, &bar),
+        };
         bar.clear();
         let generated = generated.map_err(|error| {
             let failure = Failure::from(error);

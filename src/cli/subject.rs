@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::generate::Origin;
+use crate::generate::{BoundBlob, Content, GivenManifest, Origin};
 use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Algorithm, Digest};
@@ -17,7 +17,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
-use super::source::{ImageArgs, Source};
+use super::source::{ImageArgs, Question, Source};
 
 /// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +44,10 @@ pub(super) struct SubjectArgs {
     /// Digest algorithm of the descriptor [default: sha256]
     #[arg(long, value_name = "ALG", requires = "local")]
     digest_algorithm: Option<Algorithm>,
+    /// Manifest that is carried along with the image, which is checked against it whatever tool made
+    /// its layers; repeatable: an index first, then the manifest below it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "oci_layout", "descriptor"])]
+    manifest: Vec<PathBuf>,
     #[command(flatten, next_help_heading = "Image options")]
     image: ImageArgs,
 }
@@ -57,6 +61,8 @@ pub(super) struct Subject {
     pub(super) name: Option<String>,
     /// Whether content was hashed.
     pub(super) content: ContentSeen,
+    /// The blobs that were, and what ties them to the descriptor.
+    pub(super) blobs: Vec<BoundBlob>,
     /// The file it was read from.
     pub(super) path: Option<PathBuf>,
     /// The layout it is in.
@@ -68,10 +74,23 @@ pub(super) struct Subject {
 /// Whether the descriptor was computed from content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ContentSeen {
-    /// It was.
-    Yes,
+    /// Every byte of the image was hashed.
+    Full,
+    /// The manifest was; config and layers were not.
+    Manifest,
     /// It was given; nobody has seen the content.
     No,
+}
+
+impl ContentSeen {
+    /// Its name in reports.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Manifest => "manifest",
+            Self::No => "none",
+        }
+    }
 }
 
 impl Subject {
@@ -85,8 +104,17 @@ impl Subject {
 }
 
 impl SubjectArgs {
-    /// Finds the subject.
+    /// Finds the subject; of an image every byte is hashed.
     pub(super) fn resolve(&self, context: &Context) -> Result<Subject, Failure> {
+        self.resolve_to(Content::Full, context)
+    }
+
+    /// Finds the subject; `content` says how much of an image is hashed.
+    pub(super) fn resolve_to(
+        &self,
+        content: Content,
+        context: &Context,
+    ) -> Result<Subject, Failure> {
         if let Some(text) = &self.descriptor {
             return given(text, context);
         }
@@ -99,18 +127,32 @@ impl SubjectArgs {
         if self.local {
             return self.local(Path::new(source), context);
         }
-        self.image(source, &self.image, context)
+        let question = Question { manifest: self.given()?, content };
+        self.image(source, &self.image, &question, context)
     }
 
-    /// An image: its manifest is generated here, so every byte of it has been hashed.
+    /// The manifests that are carried along with the image.
+    fn given(&self) -> Result<Option<GivenManifest>, Failure> {
+        let Some((target, below)) = self.manifest.split_first() else { return Ok(None) };
+        let read = |path: &PathBuf| read_input(path, MAX_BYTES as u64);
+        let below = below.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let given = GivenManifest::new(read(target)?, below).map_err(|error| {
+            Failure::of(Exit::Malformed, &error).prefixed(&target.display().to_string())
+        })?;
+        Ok(Some(given))
+    }
+
+    /// An image: its manifest is generated here or its content bound to a given one, so every byte
+    /// that the question asks for has been hashed.
     fn image(
         &self,
         source: &str,
         image: &ImageArgs,
+        question: &Question,
         context: &Context,
     ) -> Result<Subject, Failure> {
         let parsed: Source = source.parse().map_err(Failure::usage)?;
-        let generated = image.generate(&parsed, context).map_err(|failure| {
+        let generated = image.examine(&parsed, question, context).map_err(|failure| {
             // A manifest where an image was meant is the likely slip.
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
             if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
@@ -132,7 +174,11 @@ impl SubjectArgs {
         Ok(Subject {
             descriptor: generated.descriptor,
             name: path.as_ref().map(|path| path.display().to_string()),
-            content: ContentSeen::Yes,
+            content: match question.content {
+                Content::Full => ContentSeen::Full,
+                Content::Manifest => ContentSeen::Manifest,
+            },
+            blobs: generated.blobs,
             path,
             layout: None,
             alternative,
@@ -150,7 +196,7 @@ impl SubjectArgs {
             return Ok(None);
         };
         let image = self.image.clone().with_generation(generation);
-        self.image(source, &image, context).map(Some)
+        self.image(source, &image, &Question::default(), context).map(Some)
     }
 
     fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {
@@ -170,7 +216,8 @@ impl SubjectArgs {
         Ok(Subject {
             descriptor: document.descriptor,
             name: (!is_stdin).then(|| source.display().to_string()),
-            content: ContentSeen::Yes,
+            content: ContentSeen::Manifest,
+            blobs: Vec::new(),
             path: (!is_stdin).then(|| source.to_owned()),
             layout: None,
             alternative: None,
@@ -186,7 +233,8 @@ pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
     Ok(Subject {
         descriptor: manifest.descriptor,
         name: Some(reference.path.display().to_string()),
-        content: ContentSeen::Yes,
+        content: ContentSeen::Manifest,
+        blobs: Vec::new(),
         path: None,
         layout: Some(layout),
         alternative: None,
@@ -235,6 +283,7 @@ fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
         descriptor: Descriptor::new(wire.media_type, wire.digest, wire.size),
         name: None,
         content: ContentSeen::No,
+        blobs: Vec::new(),
         path: None,
         layout: None,
         alternative: None,

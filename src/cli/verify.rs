@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::generate::Content;
 use crate::image::descriptor::Descriptor;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
@@ -40,6 +41,9 @@ pub(super) struct VerifyArgs {
     /// Metadata that must be signed; repeatable
     #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
     user_metadata: Vec<(String, String)>,
+    /// How much of an image is hashed besides its manifest
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    content: ContentArg,
     #[command(flatten)]
     revocation: RevocationArgs,
     /// How many signatures are evaluated at most
@@ -51,6 +55,25 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a number greater than 0 is needed".to_owned()),
         Ok(number) => Ok(number),
+    }
+}
+
+/// How much of an image is hashed.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum ContentArg {
+    /// Config and every layer
+    #[default]
+    Full,
+    /// Nothing: the verdict is about the manifest only
+    Manifest,
+}
+
+impl From<ContentArg> for Content {
+    fn from(content: ContentArg) -> Self {
+        match content {
+            ContentArg::Full => Self::Full,
+            ContentArg::Manifest => Self::Manifest,
+        }
     }
 }
 
@@ -92,7 +115,7 @@ impl VerifyArgs {
             level: statement.level().name().as_str(),
         };
         context.printer.note(policy.describe());
-        let subject = self.subject.resolve(context)?;
+        let subject = self.subject.resolve_to(self.content.into(), context)?;
         let stores = TrustStores::new(&config);
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
@@ -106,12 +129,9 @@ impl VerifyArgs {
         match verdict {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
-                print_trusted(context.printer, &subject.reference(), &trusted, &policy)?;
-                if subject.content == ContentSeen::No {
-                    context
-                        .printer
-                        .note("the descriptor was verified only, content was not hashed");
-                }
+                let name = subject.reference();
+                print_trusted(context.printer, &name, &trusted, &policy, Some(&subject))?;
+                say_what_was_hashed(&subject, context.printer);
                 Ok(())
             }
             Ok(Verdict::Skipped) => {
@@ -123,7 +143,13 @@ impl VerifyArgs {
                     let report = report::denied(&subject.descriptor, &policy, &error);
                     context.printer.json(&report)?;
                 }
-                Err(error.into())
+                let mismatch = error.class() == FailureClass::ContentMismatch;
+                // The same image may have been pushed with layers that another tool compressed.
+                let hint = (mismatch && !subject.blobs.is_empty()).then(|| {
+                    "if the manifest that was signed is at hand: --manifest FILE".to_owned()
+                });
+                let failure = Failure::from(error);
+                Err(if hint.is_some() { failure.with_hint(hint) } else { failure })
             }
         }
     }
@@ -211,9 +237,14 @@ pub(super) fn print_trusted(
     what: &str,
     trusted: &TrustedSignature,
     policy: &PolicyInfo<'_>,
+    subject: Option<&Subject>,
 ) -> Result<(), Failure> {
     if printer.format() == Format::Json {
-        return Ok(printer.json(&report::trusted(trusted, policy))?);
+        let mut report = report::trusted(trusted, policy);
+        if let Some(subject) = subject {
+            report["content"] = report::content(subject);
+        }
+        return Ok(printer.json(&report)?);
     }
     if printer.verbosity() == Verbosity::Quiet {
         return Ok(printer.line(&trusted.subject().digest)?);
@@ -234,6 +265,26 @@ pub(super) fn print_trusted(
         ))?;
     }
     Ok(())
+}
+
+/// Says how far the verdict reaches.
+fn say_what_was_hashed(subject: &Subject, printer: Printer) {
+    for blob in &subject.blobs {
+        let (digest, by) = (&blob.descriptor.digest, blob.by);
+        printer.detail(format_args!("content: {digest}: {} by {by}", blob.member));
+    }
+    match subject.content {
+        ContentSeen::Full => {
+            printer.note("content: every byte of the image was hashed and is what is signed");
+        }
+        ContentSeen::Manifest if !subject.blobs.is_empty() => {
+            printer.note("content: only the manifest was checked, the layers were not hashed");
+        }
+        ContentSeen::Manifest => {}
+        ContentSeen::No => {
+            printer.note("the descriptor was verified only, content was not hashed");
+        }
+    }
 }
 
 pub(super) fn print_skipped(

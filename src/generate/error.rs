@@ -35,6 +35,25 @@ pub enum GenerateError {
         /// What there is.
         available: Vec<String>,
     },
+    /// The archive holds another image than the manifest that was given is of.
+    #[error("manifest {manifest} is not of an image in the archive; it holds config {}",
+        available.join(", "))]
+    OtherImage {
+        /// Digest of what was given.
+        manifest: Digest,
+        /// Whether it is an index.
+        is_index: bool,
+        /// Digests of the configs in the archive.
+        available: Vec<String>,
+    },
+    /// The layers of a given manifest and those of its image don't pair up.
+    #[error("the given manifest lists {layers} layers, its config has {diff_ids} DiffIDs")]
+    LayerCount {
+        /// Layers of the manifest.
+        layers: usize,
+        /// DiffIDs of the config.
+        diff_ids: usize,
+    },
     /// Nobody can know what a push would send.
     #[error("what a push would send can't be determined: {reason}")]
     Undeterminable {
@@ -57,6 +76,14 @@ impl GenerateError {
             Self::NoSuchPlatform { available, .. } => {
                 available.first().map(|name| format!("choose one, such as --platform {name}"))
             }
+            Self::OtherImage { is_index: true, .. } => Some(
+                "an index needs the manifest below it too: --manifest INDEX --manifest MANIFEST"
+                    .to_owned(),
+            ),
+            Self::OtherImage { .. } => {
+                Some("`dockseal digest ARCHIVE --explain` shows what the archive holds".to_owned())
+            }
+            Self::LayerCount { .. } => None,
             Self::Undeterminable { hint, .. } => Some(hint.clone()),
         }
     }

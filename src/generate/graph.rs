@@ -6,7 +6,7 @@ use super::encode::GzipLayers;
 use super::error::GenerateError;
 use super::select::select;
 use super::views::bound;
-use super::{BoundBlob, Context, Generated, Note, Origin};
+use super::{BoundBlob, BoundBy, Context, Generated, Note, Origin};
 use crate::content::archive::{ArchiveError, DockerImage, DockerView, Measured, NoEncoders};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Algorithm;
@@ -59,6 +59,7 @@ pub(super) fn push(
                 encoded.size,
             ),
             diff_id: Some(measured.diff_id.clone()),
+            by: BoundBy::Compression,
         });
         layers.push(encoded);
     }
@@ -92,6 +93,7 @@ pub(super) fn import(
             member: name.clone(),
             descriptor: descriptor.clone(),
             diff_id: Some(measured.diff_id.clone()),
+            by: BoundBy::Digest,
         });
         layers.push(descriptor);
     }
@@ -146,6 +148,7 @@ fn config_blob(image: &DockerImage) -> BoundBlob {
         member: image.config_name.clone(),
         descriptor: Descriptor::new(media_type::DOCKER_CONFIG, digest, size),
         diff_id: None,
+        by: BoundBy::Digest,
     }
 }
 

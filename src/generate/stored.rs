@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::GenerateError;
 use super::select::select;
 use super::views::bound;
-use super::{BoundBlob, Context, Generated, Note, Origin};
+use super::{BoundBlob, BoundBy, Content, Context, Generated, Note, Origin};
 use crate::content::archive::{Archive, ArchiveError, NoEncoders, OciEntry, OciView};
 use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
@@ -108,9 +108,8 @@ impl Tree {
         if let Document::Index(_) = self.raw.document {
             return self.children.iter().flat_map(Self::images).collect();
         }
-        let is_attestation = self.own.annotations.contains_key(REFERENCE_TYPE)
-            || self.platform.as_ref().is_some_and(Platform::is_unknown);
-        if is_attestation { Vec::new() } else { vec![self] }
+        let is_unknown = self.platform.as_ref().is_some_and(Platform::is_unknown);
+        if is_unknown || is_attestation(&self.own) { Vec::new() } else { vec![self] }
     }
 
     fn all(&self) -> Vec<&Self> {
@@ -118,6 +117,12 @@ impl Tree {
         all.extend(self.children.iter().flat_map(Self::all));
         all
     }
+}
+
+/// Whether a descriptor is that of an attestation.
+pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
+    descriptor.annotations.contains_key(REFERENCE_TYPE)
+        || descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
 }
 
 fn blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
@@ -210,6 +215,19 @@ fn incomplete(tree: &Tree) -> GenerateError {
 
 /// Reads every blob at and below the chosen document, and binds it to what names it.
 fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, GenerateError> {
+    let mut bound: Vec<BoundBlob> = chosen
+        .all()
+        .into_iter()
+        .map(|node| BoundBlob {
+            member: context.archive.blob(&node.own.digest).unwrap_or_default().to_owned(),
+            descriptor: node.raw.descriptor.clone(),
+            diff_id: None,
+            by: BoundBy::Digest,
+        })
+        .collect();
+    if context.options.content == Content::Manifest {
+        return Ok(bound);
+    }
     let mut wishes = BTreeMap::new();
     let manifests: Vec<(&Tree, &Manifest)> = chosen
         .all()
@@ -228,14 +246,6 @@ fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, Gene
     }
     let jobs = context.jobs(&NoEncoders);
     context.archive.measure(&wishes, &jobs)?;
-    let mut bound = Vec::new();
-    for node in chosen.all() {
-        bound.push(BoundBlob {
-            member: context.archive.blob(&node.own.digest).unwrap_or_default().to_owned(),
-            descriptor: node.raw.descriptor.clone(),
-            diff_id: None,
-        });
-    }
     for (_, manifest) in manifests {
         bound.extend(bind_manifest(context.archive, manifest)?);
     }
@@ -309,5 +319,6 @@ fn bind_blob(
         member: member.to_owned(),
         descriptor: descriptor.clone(),
         diff_id: Some(measured.diff_id.clone()),
+        by: BoundBy::Digest,
     })
 }

@@ -9,16 +9,30 @@ use crate::image::digest::Digest;
 use crate::image::manifest::{Document, Manifest};
 use crate::image::media_type;
 
+/// The views that an archive has: at least one, and if both, they agree.
+pub(super) struct Views {
+    pub(super) docker: Option<DockerView>,
+    pub(super) oci: Option<OciView>,
+}
+
+impl Views {
+    pub(super) fn read(archive: &Archive) -> Result<Self, ArchiveError> {
+        let (docker, oci) = (DockerView::read(archive)?, OciView::read(archive)?);
+        match (&docker, &oci) {
+            (None, None) => return Err(not_an_image(archive)),
+            (Some(docker), Some(oci)) => agree(archive, docker, oci)?,
+            _ => {}
+        }
+        Ok(Self { docker, oci })
+    }
+}
+
 /// Checks that whatever name an engine looks up, it finds the same config and layers in both.
 ///
 /// Genuine writers leave untagged images out of `index.json`, leave images out of
 /// `manifest.json` that have no platform of the host, and docker 25.0.0 wrote the layers of its
 /// `index.json` manifests in random order, without duplicates. That is not ambiguity.
-pub(super) fn agree(
-    archive: &Archive,
-    docker: &DockerView,
-    oci: &OciView,
-) -> Result<(), ArchiveError> {
+fn agree(archive: &Archive, docker: &DockerView, oci: &OciView) -> Result<(), ArchiveError> {
     let entries = oci
         .entries
         .iter()
@@ -104,7 +118,7 @@ fn differ(image: &dyn std::fmt::Display, what: String) -> ArchiveError {
 }
 
 /// The image manifests at or below a descriptor that are in the archive.
-fn images_below(
+pub(super) fn images_below(
     archive: &Archive,
     descriptor: &Descriptor,
     depth: usize,

@@ -13,6 +13,7 @@ mod build;
 mod commands;
 mod content;
 mod fixtures;
+mod given;
 mod json;
 mod tar;
 mod writers;
@@ -99,6 +100,8 @@ pub(crate) fn exit_code(error: &GenerateError) -> u8 {
             Class::Io => 1,
         },
         GenerateError::Undeterminable { .. } => UNDETERMINABLE,
+        GenerateError::LayerCount { .. } => MALFORMED,
+        GenerateError::OtherImage { .. } => MISMATCH,
         _ => UNAVAILABLE,
     }
 }

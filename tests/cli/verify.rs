@@ -334,7 +334,11 @@ fn json_reports_every_check() {
     "expiry": null,
     "userMetadata": {}
   },
-  "rejected": []
+  "rejected": [],
+  "content": {
+    "checked": "manifest",
+    "blobs": []
+  }
 }
 
 "#]])
@@ -432,4 +436,212 @@ warning: [HOST]/config/trustpolicy.oci.json is used, [HOST]/config/trustpolicy.j
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 
 "#]]);
+}
+
+/// What containerd pushed is signed; the tarball was saved elsewhere, with its layers uncompressed.
+/// Regenerating can't give the signed manifest, the chain of digests binds it all the same.
+#[test]
+fn an_image_against_the_manifest_that_was_signed() {
+    let host = Host::ready();
+    let case = |name: &str| {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/docker");
+        std::fs::read(root.join(name)).unwrap()
+    };
+    host.write("signed.json", case("containerd-28-dup/pushed-manifest.json"));
+    host.write("other.json", case("graph-26.1-build/pushed-manifest.json"));
+    host.write("image.tar.xz", case("compressed-xz/image.tar"));
+    host.run(&["-q", "sign", "--local", "-o", "a.sig", "signed.json"]).code(0);
+    host.run(&["-q", "verify", "-s", "a.sig", "image.tar.xz"]).code(13);
+    host.run(&["verify", "-s", "a.sig", "--manifest", "signed.json", "image.tar.xz"])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for image.tar.xz@sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+content: every byte of the image was hashed and is what is signed
+
+"#]]);
+    host.run(&[
+        "-v",
+        "verify",
+        "--content",
+        "manifest",
+        "-s",
+        "a.sig",
+        "--manifest",
+        "signed.json",
+        "image.tar.xz",
+    ])
+    .code(0)
+    .stdout_eq(str![[r#"
+Successfully verified signature for image.tar.xz@sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259
+
+"#]])
+    .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+note: given; config and layers are those of the archive
+integrity: passed: ECDSA-SHA-256 signature by "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US" is intact
+authenticity: passed: chain leads to "CN=root,O=Notary,L=Seattle,ST=WA,C=US" of the trust stores; any identity is trusted
+expiry: passed: signature has no expiry
+authenticTimestamp: passed: all certificates are valid at the time of verification, [TIME]
+revocation: passed: no certificate of the chain names a CRL or an OCSP responder
+content: passed: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259 (application/vnd.docker.distribution.manifest.v2+json, 736 bytes) is what is signed
+userMetadata: passed: none was asked for
+content: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259 by its digest
+content: sha256:13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6: 13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6.json by its digest
+content: only the manifest was checked, the layers were not hashed
+
+"#]]);
+    host.run(&[
+        "--format",
+        "json",
+        "verify",
+        "-s",
+        "a.sig",
+        "--manifest",
+        "signed.json",
+        "image.tar.xz",
+    ])
+    .code(0)
+    .stdout_eq(str![[r#"
+{
+  "schemaVersion": 1,
+  "verdict": "trusted",
+  "subject": {
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "digest": "sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259",
+    "size": 736
+  },
+  "policy": {
+    "path": "[HOST]/config/trustpolicy.oci.json",
+    "statement": "all",
+    "level": "strict"
+  },
+  "checks": [
+    {
+      "id": "integrity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "ECDSA-SHA-256 signature by /"CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US/" is intact"
+    },
+    {
+      "id": "authenticity",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "chain leads to /"CN=root,O=Notary,L=Seattle,ST=WA,C=US/" of the trust stores; any identity is trusted"
+    },
+    {
+      "id": "expiry",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "signature has no expiry"
+    },
+    {
+      "id": "authenticTimestamp",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "all certificates are valid at the time of verification, [TIME]"
+    },
+    {
+      "id": "revocation",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "no certificate of the chain names a CRL or an OCSP responder"
+    },
+    {
+      "id": "content",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259 (application/vnd.docker.distribution.manifest.v2+json, 736 bytes) is what is signed"
+    },
+    {
+      "id": "userMetadata",
+      "action": "enforce",
+      "status": "passed",
+      "evidence": "none was asked for"
+    }
+  ],
+  "signature": {
+    "location": "a.sig",
+    "digest": "sha256:[..]",
+    "signer": "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US",
+    "signingScheme": "notary.x509",
+    "signingTime": "[TIME]",
+    "expiry": null,
+    "userMetadata": {}
+  },
+  "rejected": [],
+  "content": {
+    "checked": "full",
+    "blobs": [
+      {
+        "member": "sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259",
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "digest": "sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259",
+        "size": 736,
+        "diffId": null,
+        "boundBy": "digest"
+      },
+      {
+        "member": "13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6.json",
+        "mediaType": "application/vnd.docker.container.image.v1+json",
+        "digest": "sha256:13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6",
+        "size": 588,
+        "diffId": null,
+        "boundBy": "digest"
+      },
+      {
+        "member": "l0/layer.tar",
+        "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+        "digest": "sha256:2aa0cd4f2bf442e5369cd2df006e102ed8cc4bb988e9336def45daa654964980",
+        "size": 163840,
+        "diffId": "sha256:2aa0cd4f2bf442e5369cd2df006e102ed8cc4bb988e9336def45daa654964980",
+        "boundBy": "digest"
+      },
+      {
+        "member": "l1/layer.tar",
+        "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+        "digest": "sha256:d2b1d3d46a068aa875cb16f157cf12cd8753aa23f9ee2033a0c25d981add7c91",
+        "size": 10240,
+        "diffId": "sha256:d2b1d3d46a068aa875cb16f157cf12cd8753aa23f9ee2033a0c25d981add7c91",
+        "boundBy": "digest"
+      },
+      {
+        "member": "l2/layer.tar",
+        "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+        "digest": "sha256:2aa0cd4f2bf442e5369cd2df006e102ed8cc4bb988e9336def45daa654964980",
+        "size": 163840,
+        "diffId": "sha256:2aa0cd4f2bf442e5369cd2df006e102ed8cc4bb988e9336def45daa654964980",
+        "boundBy": "digest"
+      }
+    ]
+  }
+}
+
+"#]]);
+    host.run(&["verify", "-s", "a.sig", "--manifest", "other.json", "image.tar.xz"])
+        .code(13)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: image.tar.xz: manifest sha256:0dac6c71bef143f37e53f76089074d08e6b74a869be29ac90ea59663e2a1dd62 is not of an image in the archive; it holds config sha256:13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6
+hint: `dockseal digest ARCHIVE --explain` shows what the archive holds
+
+"#]]);
+    host.run(&["verify", "--content", "manifest", "-s", "a.sig", "image.tar.xz"])
+        .code(17)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: image.tar.xz: what a push would send can't be determined: the archive holds no manifest, it follows from every byte of the layers
+hint: name the manifest that is carried along: --manifest FILE
+
+"#]]);
+    // Signing it is as good: the image is what the manifest names.
+    host.run(&["-q", "sign", "--manifest", "signed.json", "-o", "b.sig", "image.tar.xz"]).code(0);
+    host.run(&["-q", "verify", "--local", "-s", "b.sig", "signed.json"]).code(0);
+    host.run(&["sign", "--manifest", "other.json", "-o", "c.sig", "image.tar.xz"]).code(13);
+    assert!(!host.path("c.sig").exists());
 }
