@@ -22,6 +22,7 @@ mod report;
 mod revocation;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -51,6 +52,9 @@ pub struct VerifyOptions {
     pub now: Timestamp,
     /// How many signatures are evaluated at most; at least one always is.
     pub max_signatures: usize,
+    /// How many distinct signers must have signed. Signers are told apart by the subject of the
+    /// signing certificate, and count only where the trust stores vouch for it.
+    pub signers: NonZero<usize>,
     /// Metadata that must be signed, with these values.
     pub user_metadata: BTreeMap<String, String>,
     /// How strict certificates are judged.
@@ -65,6 +69,7 @@ impl VerifyOptions {
         Self {
             now,
             max_signatures: DEFAULT_MAX_SIGNATURES,
+            signers: NonZero::<usize>::MIN,
             user_metadata: BTreeMap::new(),
             certificate_rules: CertificateRules::Strict,
             revocation: RevocationData::default(),
@@ -101,6 +106,7 @@ pub struct TrustedSignature {
     statement: String,
     level: LevelName,
     rejected: Vec<Rejected>,
+    cosigners: Vec<Self>,
 }
 
 impl TrustedSignature {
@@ -139,9 +145,26 @@ impl TrustedSignature {
         self.level
     }
 
-    /// Signatures that were evaluated before and are not trusted.
+    /// Signatures that were evaluated and are not trusted.
     pub fn rejected(&self) -> &[Rejected] {
         &self.rejected
+    }
+
+    /// The subject of the signing certificate.
+    pub fn signer(&self) -> String {
+        self.content.chain().leaf().subject().to_string()
+    }
+
+    /// Signatures by other signers, as many as were asked for besides this one.
+    pub fn cosigners(&self) -> &[Self] {
+        &self.cosigners
+    }
+
+    /// Whether the trust stores vouch for the signer, whatever the policy makes of it.
+    fn is_authentic(&self) -> bool {
+        let authenticity = CheckId::Validation(ValidationType::Authenticity);
+        let mut checks = self.checks.iter();
+        checks.any(|check| check.id == authenticity && check.status == CheckStatus::Passed)
     }
 }
 
@@ -186,15 +209,33 @@ impl<'a> Verifier<'a> {
         }
         let subject = artifact.descriptor();
         let candidates = store.list(&subject)?;
-        let mut rejected = Vec::new();
+        let needed = self.options.signers.get();
+        let (mut trusted, mut rejected) = (Vec::<TrustedSignature>::new(), Vec::new());
+        let mut uncounted = false;
         for candidate in candidates.iter().take(self.options.max_signatures.max(1)) {
             match self.judge(artifact, store, candidate) {
-                Ok(mut trusted) => {
-                    trusted.rejected = rejected;
-                    return Ok(Verdict::Trusted(Box::new(trusted)));
+                // One signer is enough: nobody has to tell signers apart.
+                Ok(signature) if needed == 1 || signature.is_authentic() => {
+                    let signer = signature.signer();
+                    if trusted.iter().all(|other| other.signer() != signer) {
+                        trusted.push(signature);
+                    }
                 }
+                Ok(_) => uncounted = true,
                 Err(rejection) => rejected.push(*rejection),
             }
+            if trusted.len() == needed {
+                let mut first = trusted.remove(0);
+                (first.rejected, first.cosigners) = (rejected, trusted);
+                return Ok(Verdict::Trusted(Box::new(first)));
+            }
+        }
+        if uncounted || !trusted.is_empty() {
+            return Err(VerifyError::TooFewSigners {
+                subject: Box::new(subject),
+                needed,
+                signers: trusted.iter().map(TrustedSignature::signer).collect(),
+            });
         }
         let best = rejected
             .iter()
@@ -232,6 +273,7 @@ impl<'a> Verifier<'a> {
                 statement: self.statement.name().to_owned(),
                 level: self.statement.level().name(),
                 rejected: Vec::new(),
+                cosigners: Vec::new(),
             }),
             Err(error) => {
                 judgement.finish();

@@ -43,23 +43,28 @@ pub(super) fn skipped(subject: &Descriptor, policy: &PolicyInfo<'_>) -> Value {
 
 /// A signature is trusted.
 pub(super) fn trusted(trusted: &TrustedSignature, policy: &PolicyInfo<'_>) -> Value {
-    let content = trusted.content();
     json!({
         "schemaVersion": SCHEMA_VERSION,
         "verdict": "trusted",
         "subject": trusted.subject(),
         "policy": policy.json(),
         "checks": checks(trusted.checks()),
-        "signature": {
-            "location": trusted.location(),
-            "digest": trusted.digest(),
-            "signer": content.chain().leaf().subject().to_string(),
-            "signingScheme": content.scheme().name(),
-            "signingTime": content.signing_time().to_string(),
-            "expiry": content.expiry().map(|expiry| expiry.to_string()),
-            "userMetadata": content.payload().annotations(),
-        },
+        "signature": signature(trusted),
+        "cosigners": trusted.cosigners().iter().map(signature).collect::<Vec<_>>(),
         "rejected": rejected(trusted.rejected()),
+    })
+}
+
+fn signature(trusted: &TrustedSignature) -> Value {
+    let content = trusted.content();
+    json!({
+        "location": trusted.location(),
+        "digest": trusted.digest(),
+        "signer": trusted.signer(),
+        "signingScheme": content.scheme().name(),
+        "signingTime": content.signing_time().to_string(),
+        "expiry": content.expiry().map(|expiry| expiry.to_string()),
+        "userMetadata": content.payload().annotations(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! `dockseal verify`
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use crate::generate::Content;
@@ -46,6 +47,9 @@ pub(super) struct VerifyArgs {
     content: ContentArg,
     #[command(flatten)]
     revocation: RevocationArgs,
+    /// How many distinct signers must have signed; one signer is the subject of a certificate
+    #[arg(long, value_name = "N", default_value = "1")]
+    require: NonZero<usize>,
     /// How many signatures are evaluated at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
     max_signatures: usize,
@@ -119,6 +123,7 @@ impl VerifyArgs {
         let stores = TrustStores::new(&config);
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
+            signers: self.require,
             user_metadata: self.user_metadata.iter().cloned().collect(),
             revocation: self.revocation.load(context)?,
             ..VerifyOptions::at(context.now)
@@ -254,6 +259,12 @@ pub(super) fn print_trusted(
         printer.detail(format_args!("{}: {status}: {}", check.id, check.evidence));
     }
     printer.line(format_args!("Successfully verified signature for {what}"))?;
+    if !trusted.cosigners().is_empty() {
+        let all = std::iter::once(trusted).chain(trusted.cosigners());
+        for (i, each) in all.enumerate() {
+            printer.note(format_args!("signer {}: {}", i + 1, each.signer()));
+        }
+    }
     let metadata = trusted.content().payload().annotations();
     if !metadata.is_empty() {
         let header = vec!["KEY".to_owned(), "VALUE".to_owned()];

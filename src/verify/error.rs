@@ -272,6 +272,17 @@ pub enum VerifyError {
         /// Whether there are signatures that were not looked at any more.
         limit: Option<LimitReached>,
     },
+    /// Fewer signers than are required are trusted.
+    #[error("{needed} distinct signers are required, trusted signatures are by {}: {}",
+        signers.len(), signers.join("; "))]
+    TooFewSigners {
+        /// The artifact.
+        subject: Box<Descriptor>,
+        /// How many there must be.
+        needed: usize,
+        /// Subjects of the signing certificates that are trusted.
+        signers: Vec<String>,
+    },
     /// The place where signatures are can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -306,6 +317,7 @@ impl VerifyError {
         match self {
             Self::NoSignature { .. } => FailureClass::NoSignature,
             Self::NoneTrusted { best, .. } => best.error.class(),
+            Self::TooFewSigners { .. } => FailureClass::NotTrusted,
             Self::Store(error) if error.is_not_found() => FailureClass::NoSignature,
             Self::Store(StoreError::Layout(_)) => FailureClass::Malformed,
             Self::Store(_) => FailureClass::Unavailable,

@@ -474,3 +474,34 @@ fn a_timestamp_proves_that_an_expired_certificate_was_valid() {
     let error = reason(without.verify(TIMESTAMPED));
     assert!(matches!(error, CandidateError::Validity(_)), "{error}");
 }
+
+/// One signer can sign as often as he likes, and a signer nobody vouches for does not count.
+#[test]
+fn distinct_signers() {
+    let verify = |fixture: &Fixture, names: &[&str], signers| {
+        let paths: Vec<_> = names.iter().map(|name| data(&format!("valid/{name}.sig"))).collect();
+        let signers = NonZero::new(signers).unwrap();
+        let options = VerifyOptions { signers, ..VerifyOptions::at(GOOD.parse().unwrap()) };
+        fixture.verify_with(options, &paths, &subject())
+    };
+    let strict = Fixture::new(r#"{"level":"strict"}"#);
+    let all = ["ec256.x509.jws", "ec256.x509.cose", "ec521.x509.jws"];
+    let Ok(Verdict::Trusted(trusted)) = verify(&strict, &all, 2) else { panic!("two signers") };
+    assert!(trusted.signer().contains("leaf-ec256"), "{}", trusted.signer());
+    let [cosigner] = trusted.cosigners() else { panic!("one cosigner") };
+    assert!(cosigner.signer().contains("leaf-ec521"), "{}", cosigner.signer());
+    for (fixture, names, signers, expected) in [
+        (&strict, &all[..2], 2, 1),
+        (&strict, &all[..], 3, 2),
+        (&Fixture::with(r#"{"level":"audit"}"#, "\"ca:none\"", "\"*\""), &all[..], 2, 0),
+    ] {
+        match verify(fixture, names, signers) {
+            Err(error @ VerifyError::TooFewSigners { .. }) => {
+                assert_eq!(error.class(), FailureClass::NotTrusted);
+                let VerifyError::TooFewSigners { signers, .. } = error else { unreachable!() };
+                assert_eq!(signers.len(), expected, "{signers:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -334,6 +334,7 @@ fn json_reports_every_check() {
     "expiry": null,
     "userMetadata": {}
   },
+  "cosigners": [],
   "rejected": [],
   "content": {
     "checked": "manifest",
@@ -572,6 +573,7 @@ content: only the manifest was checked, the layers were not hashed
     "expiry": null,
     "userMetadata": {}
   },
+  "cosigners": [],
   "rejected": [],
   "content": {
     "checked": "full",
@@ -644,4 +646,26 @@ hint: name the manifest that is carried along: --manifest FILE
     host.run(&["-q", "verify", "--local", "-s", "b.sig", "signed.json"]).code(0);
     host.run(&["sign", "--manifest", "other.json", "-o", "c.sig", "image.tar.xz"]).code(13);
     assert!(!host.path("c.sig").exists());
+}
+
+/// Two of three people have to have signed; one person signing twice is one.
+#[test]
+fn signatures_of_several_people() {
+    let host = Host::ready();
+    host.add_key("ec384", &[]);
+    for (key, file) in [("ec256", "a.sig"), ("ec256", "b.sig"), ("ec384", "c.sig")] {
+        host.run(&["-q", "sign", "--local", "--key", key, "-o", file, MANIFEST]).code(0);
+    }
+    let verify = ["verify", "--local", "--require", "2", "-s", "a.sig", "-s", "b.sig"];
+    host.run(&[&verify[..], &["-s", "c.sig", MANIFEST]].concat()).code(0).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+signer 1: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+signer 2: CN=leaf-ec384,O=Notary,L=Seattle,ST=WA,C=US
+
+"#]]);
+    host.run(&[&verify[..], &[MANIFEST]].concat()).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: 2 distinct signers are required, trusted signatures are by 1: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+
+"#]]);
 }
