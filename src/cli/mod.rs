@@ -38,6 +38,7 @@ mod output;
 mod output_file;
 mod policy;
 mod progress_bar;
+mod recursive;
 mod report;
 mod sign;
 mod source;

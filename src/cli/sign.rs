@@ -20,6 +20,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Verbosity};
+use super::recursive;
 use super::report::SCHEMA_VERSION;
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 use super::{duration, read_input};
@@ -38,6 +39,9 @@ pub(super) struct SignArgs {
     /// layout, else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Sign every manifest below an index too, each with a signature of its own
+    #[arg(long, conflicts_with = "output")]
+    recursive: bool,
     #[command(flatten)]
     format: FormatArgs,
     /// Form of the signature manifest in an OCI layout; notation 1.3 does not see oci1.1
@@ -206,6 +210,10 @@ impl SignArgs {
             user_metadata: self.user_metadata.iter().cloned().collect(),
             ..SignOptions::at(context.now)
         };
+        if self.recursive {
+            let store = self.store(&subject, context)?;
+            return recursive::sign(&subject, &options, &signer, &*store, context.printer);
+        }
         let envelope = sign::sign(&subject.descriptor, &options, &signer)?;
         if subject.content == ContentSeen::No {
             context.printer.note("signed the descriptor only, content was not checked");

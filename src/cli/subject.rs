@@ -11,6 +11,7 @@ use crate::image::digest::{Algorithm, Digest};
 use crate::image::json::{self, Rules};
 use crate::image::local::{Agreement, LocalDocument, MediaTypeSource};
 use crate::image::manifest::MAX_BYTES;
+use crate::image::media_type;
 use crate::store::layout::{LayoutReference, OciLayout};
 
 use super::context::Context;
@@ -96,10 +97,33 @@ impl ContentSeen {
 impl Subject {
     /// `name@digest`.
     pub(super) fn reference(&self) -> String {
+        self.reference_of(&self.descriptor)
+    }
+
+    /// `name@digest` of something below it.
+    pub(super) fn reference_of(&self, descriptor: &Descriptor) -> String {
         match &self.name {
-            Some(name) => format!("{name}@{}", self.descriptor.digest),
-            None => self.descriptor.digest.to_string(),
+            Some(name) => format!("{name}@{}", descriptor.digest),
+            None => descriptor.digest.to_string(),
         }
+    }
+
+    /// The manifests and indexes below it, and whether they are here.
+    pub(super) fn below(&self) -> Result<Vec<(Descriptor, bool)>, Failure> {
+        if let Some(layout) = &self.layout {
+            return Ok(layout.below(&self.descriptor)?);
+        }
+        if self.blobs.is_empty() {
+            return Err(Failure::usage("what is below an index is in the image: name that")
+                .with_hint(Some("--oci-layout DIR:TAG, or an archive".to_owned())));
+        }
+        let is_below = |descriptor: &&Descriptor| {
+            let known = media_type::is_manifest(&descriptor.media_type)
+                || media_type::is_index(&descriptor.media_type);
+            known && descriptor.digest != self.descriptor.digest
+        };
+        let blobs = self.blobs.iter().map(|blob| &blob.descriptor);
+        Ok(blobs.filter(is_below).map(|descriptor| (descriptor.clone(), true)).collect())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::verify::{
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity, table};
+use super::recursive::{self, Reach};
 use super::report::{self, PolicyInfo};
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 
@@ -47,6 +48,11 @@ pub(super) struct VerifyArgs {
     content: ContentArg,
     #[command(flatten)]
     revocation: RevocationArgs,
+    /// Verify every manifest below an index too: all, or the platforms whether the index is signed
+    /// or not
+    #[arg(long, value_enum, value_name = "REACH", num_args = 0..=1, require_equals = true,
+        default_missing_value = "all")]
+    recursive: Option<Reach>,
     /// How many distinct signers must have signed; one signer is the subject of a certificate
     #[arg(long, value_name = "N", default_value = "1")]
     require: NonZero<usize>,
@@ -129,6 +135,16 @@ impl VerifyArgs {
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);
+        if let (Some(reach), false) = (self.recursive, statement.level().is_skip()) {
+            let store = self.store(&subject, context)?;
+            let printer = context.printer;
+            let trusted = recursive::verify(&verifier, &subject, reach, &*store, &policy, printer)?;
+            for each in &trusted {
+                warn_about(each, statement, printer);
+            }
+            say_what_was_hashed(&subject, printer);
+            return Ok(());
+        }
         let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
         let (subject, verdict) = self.or_other_generation(&verifier, subject, first, context)?;
         match verdict {

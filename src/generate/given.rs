@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use super::error::GenerateError;
 use super::select::{Choosable, select};
-use super::stored::is_attestation;
 use super::views::{bound, images_below};
 use super::{BoundBlob, BoundBy, Content, Context, Generated, Note, Origin};
 use crate::content::archive::{
@@ -179,7 +178,7 @@ pub(super) fn check(
             break;
         }
     }
-    let Some((image, path)) = found else {
+    let Some((image, (path, manifest))) = found else {
         return Err(GenerateError::OtherImage {
             manifest: given.target.descriptor.digest.clone(),
             is_index: matches!(given.target.document, Document::Index(_)),
@@ -199,17 +198,15 @@ pub(super) fn check(
         context.notes.push(Note::OtherImages(images.len() - 1));
     }
     let mut blobs: Vec<BoundBlob> = path
-        .iter()
-        .map(|raw| BoundBlob {
-            member: raw.descriptor.digest.to_string(),
-            descriptor: raw.descriptor.clone(),
+        .into_iter()
+        .map(|descriptor| BoundBlob {
+            member: descriptor.digest.to_string(),
+            descriptor,
             diff_id: None,
             by: BoundBy::Digest,
         })
         .collect();
-    if let Some(Document::Manifest(manifest)) = path.last().map(|raw| &raw.document) {
-        blobs.extend(bind(&mut context, image, manifest)?);
-    }
+    blobs.extend(bind(&mut context, image, &manifest)?);
     Ok(Generated {
         bytes: given.target.bytes.clone(),
         descriptor: given.target.descriptor.clone(),
@@ -220,7 +217,8 @@ pub(super) fn check(
     })
 }
 
-/// The documents from the target down to the manifest of the image with that config.
+/// The descriptors from the target down to the manifest of the image with that config, and that
+/// manifest.
 fn path_to(
     archive: &Archive,
     given: &GivenManifest,
@@ -228,33 +226,34 @@ fn path_to(
     own: Option<&Descriptor>,
     config: &ImageConfig,
     depth: usize,
-) -> Result<Option<Vec<RawManifest>>, GenerateError> {
+) -> Result<Option<(Vec<Descriptor>, Manifest)>, GenerateError> {
     let limit = archive.limits().index_depth;
     if depth > limit {
         let what = "the nesting of indexes".to_owned();
         return Err(ArchiveError::Limit { what, limit: limit as u64 }.into());
     }
+    let named = own.unwrap_or(&at.descriptor).clone();
     match &at.document {
         Document::Manifest(manifest) => {
             let is_it =
                 manifest.config.digest == config.digest && is_image_config(&manifest.config);
             let platform = own.and_then(|own| own.platform.as_ref());
-            Ok((is_it && platform.is_none_or(|own| agrees(own, &config.platform)))
-                .then(|| vec![at.clone()]))
+            let is_it = is_it && platform.is_none_or(|own| agrees(own, &config.platform));
+            Ok(is_it.then(|| (vec![named], manifest.clone())))
         }
         Document::Index(index) => {
             for child in &index.manifests {
                 let known = media_type::is_manifest(&child.media_type)
                     || media_type::is_index(&child.media_type);
-                if !known || child.artifact_type.is_some() || is_attestation(child) {
+                if !known || child.artifact_type.is_some() || child.is_attestation() {
                     continue;
                 }
                 let Some(raw) = given.find(archive, child)? else { continue };
                 let below = path_to(archive, given, &raw, Some(child), config, depth + 1)?;
-                if let Some(below) = below {
-                    let mut path = vec![at.clone()];
+                if let Some((below, manifest)) = below {
+                    let mut path = vec![named];
                     path.extend(below);
-                    return Ok(Some(path));
+                    return Ok(Some((path, manifest)));
                 }
             }
             Ok(None)

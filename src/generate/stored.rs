@@ -13,9 +13,6 @@ use crate::image::manifest::{Document, Manifest, RawManifest};
 use crate::image::media_type;
 use crate::image::platform::Platform;
 
-/// Annotation that marks BuildKit's attestation manifests.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-
 /// What a containerd-store engine pushes.
 pub(super) fn push(mut context: Context<'_>, view: &OciView) -> Result<Generated, GenerateError> {
     let entry = select(&view.entries, context.options.image.as_ref())?;
@@ -109,7 +106,7 @@ impl Tree {
             return self.children.iter().flat_map(Self::images).collect();
         }
         let is_unknown = self.platform.as_ref().is_some_and(Platform::is_unknown);
-        if is_unknown || is_attestation(&self.own) { Vec::new() } else { vec![self] }
+        if is_unknown || self.own.is_attestation() { Vec::new() } else { vec![self] }
     }
 
     fn all(&self) -> Vec<&Self> {
@@ -117,12 +114,6 @@ impl Tree {
         all.extend(self.children.iter().flat_map(Self::all));
         all
     }
-}
-
-/// Whether a descriptor is that of an attestation.
-pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
-    descriptor.annotations.contains_key(REFERENCE_TYPE)
-        || descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
 }
 
 fn blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
@@ -220,7 +211,7 @@ fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, Gene
         .into_iter()
         .map(|node| BoundBlob {
             member: context.archive.blob(&node.own.digest).unwrap_or_default().to_owned(),
-            descriptor: node.raw.descriptor.clone(),
+            descriptor: node.own.clone(),
             diff_id: None,
             by: BoundBy::Digest,
         })

@@ -31,6 +31,9 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
 }
 
+/// Annotation that marks BuildKit's attestation manifests.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
 impl Descriptor {
     /// A plain descriptor: media type, digest and size, nothing else.
     pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
@@ -48,6 +51,13 @@ impl Descriptor {
     #[must_use]
     pub fn of(media_type: impl Into<String>, algorithm: Algorithm, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(algorithm, bytes), bytes.len() as u64)
+    }
+
+    /// Whether it names an attestation, which BuildKit puts into an index beside the image.
+    #[must_use]
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key(REFERENCE_TYPE)
+            || self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
 
     /// Whether both describe the same content: media type, digest **and** size

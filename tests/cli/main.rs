@@ -19,6 +19,7 @@ mod key;
 mod layout;
 mod parity;
 mod policy;
+mod recursive;
 mod sign;
 mod tamper;
 mod timestamp;

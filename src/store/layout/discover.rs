@@ -147,6 +147,35 @@ impl OciLayout {
         Ok(found)
     }
 
+    /// The manifests and indexes below one, in order, each once; those that are not in the layout
+    /// have no bytes to be altered, and are told apart by `false`.
+    ///
+    /// # Errors
+    /// [`LayoutError`] when a document is there and altered or malformed.
+    pub fn below(&self, target: &Descriptor) -> Result<Vec<(Descriptor, bool)>, LayoutError> {
+        let mut below = Vec::new();
+        let mut seen = HashSet::from([target.digest.clone()]);
+        let mut pending = self.node(target)?.manifests.unwrap_or_default();
+        pending.reverse();
+        while let Some(descriptor) = pending.pop() {
+            if !is_node(&descriptor.media_type) || !seen.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            if seen.len() > MAX_NODES {
+                return Err(LayoutError::TooManyManifests { limit: MAX_NODES });
+            }
+            let node = match self.node(&descriptor) {
+                Err(error) if error.is_not_found() => None,
+                node => Some(node?),
+            };
+            let is_there = node.is_some();
+            let children = node.and_then(|node| node.manifests).unwrap_or_default();
+            pending.extend(children.into_iter().rev());
+            below.push((descriptor, is_there));
+        }
+        Ok(below)
+    }
+
     /// Visits every manifest and index that `index.json` leads to, each once: entries, children of
     /// indexes, subjects. What can't be read is visited with its error.
     fn walk(

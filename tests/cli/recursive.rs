@@ -1,0 +1,166 @@
+//! `--recursive`: an index, its platforms, its attestations.
+
+use std::fs;
+use std::path::Path;
+
+use snapbox::str;
+
+use crate::Host;
+
+/// A host with an image index of two platforms as the layout `lay`.
+fn host(case: &str) -> Host {
+    let host = Host::ready();
+    host.write("image.tar", archive(case));
+    let mut archive = tar::Archive::new(fs::File::open(host.path("image.tar")).unwrap());
+    archive.unpack(host.path("lay")).unwrap();
+    host
+}
+
+fn archive(case: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/docker");
+    fs::read(root.join(case).join("image.tar")).unwrap()
+}
+
+#[test]
+fn an_index_and_its_platforms_in_a_layout() {
+    let host = host("containerd-28-multi-index");
+    host.run(&["sign", "--recursive", "--oci-layout", "lay:1"])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully signed lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 (index)
+Successfully signed lay@sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37 (linux/amd64)
+Successfully signed lay@sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87 (linux/arm64)
+Successfully signed lay@sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676 (attestation)
+Successfully signed lay@sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9 (attestation)
+
+"#]])
+        .stderr_eq(str![]);
+    host.run(&["verify", "--recursive", "--oci-layout", "lay:1"])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 (index)
+Successfully verified signature for lay@sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37 (linux/amd64)
+Successfully verified signature for lay@sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87 (linux/arm64)
+Successfully verified signature for lay@sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676 (attestation)
+Successfully verified signature for lay@sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9 (attestation)
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+
+"#]]);
+    let json = ["--format", "json", "verify", "--recursive=platforms", "--oci-layout", "lay:1"];
+    let output = host.run(&json).code(0).get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(report["verdict"], "trusted");
+    let parts = report["manifests"].as_array().unwrap();
+    let kinds: Vec<_> = parts.iter().map(|part| (&part["kind"], &part["verdict"])).collect();
+    assert_eq!(
+        serde_json::json!(kinds),
+        serde_json::json!([["linux/amd64", "trusted"], ["linux/arm64", "trusted"]])
+    );
+}
+
+/// The index is signed, one platform is not: the report says which.
+#[test]
+fn each_part_needs_a_signature_of_its_own() {
+    let host = host("containerd-28-multi-index");
+    host.run(&["-q", "sign", "--oci-layout", "lay:1"]).code(0);
+    host.run(&["-q", "verify", "--oci-layout", "lay:1"]).code(0);
+    host.run(&["verify", "--recursive", "--oci-layout", "lay:1"])
+        .code(10)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: 4 of 5 manifests of lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 are not verified
+  index sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087: verified
+  linux/amd64 sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37: no signature is associated with sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37
+  linux/arm64 sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87: no signature is associated with sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87
+  attestation sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676: no signature is associated with sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676
+  attestation sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9: no signature is associated with sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9
+
+"#]]);
+    host.run(&["verify", "--recursive=platforms", "--oci-layout", "lay:1"])
+        .code(10)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+error: 2 of 2 manifests of lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 are not verified
+  linux/amd64 sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37: no signature is associated with sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37
+  linux/arm64 sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87: no signature is associated with sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87
+
+"#]]);
+}
+
+#[test]
+fn an_archive_with_the_signature_cache() {
+    let host = host("containerd-28-multi-index");
+    host.run(&["sign", "--recursive", "image.tar"]).code(0).stdout_eq(str![[r#"
+Successfully signed image.tar@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 (index)
+Successfully signed image.tar@sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37 (linux/amd64)
+Successfully signed image.tar@sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87 (linux/arm64)
+Successfully signed image.tar@sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676 (attestation)
+Successfully signed image.tar@sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9 (attestation)
+
+"#]]);
+    host.run(&["verify", "--recursive", "image.tar"]).code(0).stdout_eq(str![[r#"
+Successfully verified signature for image.tar@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 (index)
+Successfully verified signature for image.tar@sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37 (linux/amd64)
+Successfully verified signature for image.tar@sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87 (linux/arm64)
+Successfully verified signature for image.tar@sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676 (attestation)
+Successfully verified signature for image.tar@sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9 (attestation)
+
+"#]]).stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+content: every byte of the image was hashed and is what is signed
+
+"#]]);
+    // No file takes several signatures.
+    host.run(&["sign", "--recursive", "-o", "a.sig", "image.tar"]).code(2);
+}
+
+/// What was not pulled is not signed, and nothing is claimed of it.
+#[test]
+fn platforms_that_are_not_here() {
+    let host = host("containerd-29-partial-index");
+    host.run(&["sign", "--recursive", "--oci-layout", "lay:t"])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully signed lay@sha256:c6121062cda0c693e85429072bc9ad56435131ca42dcef747a1daf2e2cf06112 (index)
+Successfully signed lay@sha256:cb62d991385843fd284fe8a5ce42470173d9a387bfa6f0fd9e034ae57a4d53e9 (linux/amd64)
+Successfully signed lay@sha256:0cfaea5898657e876b91985b43ff13320db06c0fe8e8364b028146269305d847 (attestation)
+
+"#]])
+        .stderr_eq(str![[r#"
+warning: linux/arm64 sha256:f4cb57fe806775c9eaa7d7e642a3ff795c64256bdfc044c67554c76ccd68eb59 is not here and was not signed
+warning: attestation sha256:c2fd33f1379881ce5760f5a2176c858a53cc020720b4b529a50689484794d15c is not here and was not signed
+
+"#]]);
+    host.run(&["verify", "--recursive", "--oci-layout", "lay:t"])
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for lay@sha256:c6121062cda0c693e85429072bc9ad56435131ca42dcef747a1daf2e2cf06112 (index)
+Successfully verified signature for lay@sha256:cb62d991385843fd284fe8a5ce42470173d9a387bfa6f0fd9e034ae57a4d53e9 (linux/amd64)
+Successfully verified signature for lay@sha256:0cfaea5898657e876b91985b43ff13320db06c0fe8e8364b028146269305d847 (attestation)
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+linux/arm64 sha256:f4cb57fe806775c9eaa7d7e642a3ff795c64256bdfc044c67554c76ccd68eb59 is not here, nothing was verified
+attestation sha256:c2fd33f1379881ce5760f5a2176c858a53cc020720b4b529a50689484794d15c is not here, nothing was verified
+
+"#]]);
+}
+
+#[test]
+fn below_a_manifest_file_nothing_is_known() {
+    let host = Host::ready();
+    host.run(&["sign", "--local", "--recursive", crate::MANIFEST])
+        .code(2)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+error: what is below an index is in the image: name that
+hint: --oci-layout DIR:TAG, or an archive
+
+"#]]);
+}
