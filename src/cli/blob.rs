@@ -32,7 +32,7 @@ use super::verify::{RevocationArgs, print_skipped, print_trusted, warn_about};
 use super::{duration, policy, read_input};
 
 /// Media type of a file of which nothing else is known.
-const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
+pub(super) const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// Subcommands of `dockseal blob`.
 #[derive(Debug, Subcommand)]
@@ -60,7 +60,7 @@ impl BlobCommand {
 }
 
 /// Hashes a file, or standard input.
-fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Failure> {
+pub(super) fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Failure> {
     if path.as_os_str() == "-" {
         return Ok(Blob::read(io::stdin().lock(), media_type)?);
     }

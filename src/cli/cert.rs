@@ -10,7 +10,7 @@ use crate::signature::algorithm::KeySpec;
 use crate::signature::signer::keys::{KeySource, KeysError, MakeDefault, SigningKey, SigningKeys};
 use crate::signature::x509::Certificate;
 use crate::signature::x509::generate;
-use crate::trust::store::{StoreRef, StoreType, TrustStores, is_file_name};
+use crate::trust::store::{ManageError, StoreRef, StoreType, TrustStores, is_file_name};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -53,10 +53,10 @@ impl CertCommand {
 pub(super) struct StoreArgs {
     /// Type of the trust store
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = store_type)]
-    kind: StoreType,
+    pub(super) kind: StoreType,
     /// Name of the trust store
     #[arg(long, short, value_name = "NAME")]
-    store: String,
+    pub(super) store: String,
 }
 
 impl StoreArgs {
@@ -79,14 +79,26 @@ fn stores(context: &Context) -> Result<TrustStores, Failure> {
 #[derive(Debug, clap::Args)]
 pub(super) struct AddArgs {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// Certificate files, PEM or DER
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Words an error of a trust store.
+pub(super) type Describe = fn(&ManageError) -> String;
+
+/// As the library words it.
+fn plain(error: &ManageError) -> String {
+    error.to_string()
 }
 
 impl AddArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        self.run_with(context, plain)
+    }
+
+    pub(super) fn run_with(self, context: &Context, describe: Describe) -> Result<(), Failure> {
         let store = self.store.reference()?;
         let stores = stores(context)?;
         let mut added = Vec::new();
@@ -95,7 +107,7 @@ impl AddArgs {
             match stores.add(&store, file) {
                 Ok(_) => added.push(file),
                 Err(error) => {
-                    failed.push(format!("{}, with error {:?}", file.display(), error.to_string()))
+                    failed.push(format!("{}, with error {:?}", file.display(), describe(&error)))
                 }
             }
         }
@@ -125,14 +137,14 @@ impl AddArgs {
 pub(super) struct ListArgs {
     /// Only stores of this type
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = store_type)]
-    kind: Option<StoreType>,
+    pub(super) kind: Option<StoreType>,
     /// Only stores of this name
     #[arg(long, short, value_name = "NAME")]
-    store: Option<String>,
+    pub(super) store: Option<String>,
 }
 
 impl ListArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let entries = stores(context)?.list(self.kind, self.store.as_deref())?;
         let header = ["STORE TYPE", "STORE NAME", "CERTIFICATE"].map(str::to_owned).to_vec();
         let rows = entries.into_iter().map(|entry| {
@@ -147,15 +159,21 @@ impl ListArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// Name of the file in the trust store
     #[arg(value_name = "FILE")]
-    file: String,
+    pub(super) file: String,
 }
 
 impl ShowArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
-        let certificates = stores(context)?.show(&self.store.reference()?, &self.file)?;
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        self.run_with(context, plain)
+    }
+
+    pub(super) fn run_with(self, context: &Context, describe: Describe) -> Result<(), Failure> {
+        let certificates = stores(context)?
+            .show(&self.store.reference()?, &self.file)
+            .map_err(|error| Failure { message: describe(&error), ..error.into() })?;
         let rule = "-".repeat(80);
         let blocks: Vec<_> = certificates.iter().map(details).collect();
         context.printer.line(format_args!(
@@ -183,20 +201,27 @@ fn details(certificate: &Certificate) -> String {
 #[derive(Debug, clap::Args)]
 pub(super) struct DeleteArgs {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     /// Delete the whole store
     #[arg(long, short, conflicts_with = "file", required_unless_present = "file")]
-    all: bool,
+    pub(super) all: bool,
     /// Do not ask
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Name of the file in the trust store
     #[arg(value_name = "FILE")]
-    file: Option<String>,
+    pub(super) file: Option<String>,
 }
 
 impl DeleteArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        self.run_with(context, plain)
+    }
+
+    pub(super) fn run_with(self, context: &Context, describe: Describe) -> Result<(), Failure> {
+        let failed = |what: &str, error: &ManageError| {
+            Failure::new(Exit::Unavailable, format!("{what}: {}", describe(error)))
+        };
         let store = self.store.reference()?;
         let stores = stores(context)?;
         let (name, kind) = (store.name(), store.kind());
@@ -205,10 +230,9 @@ impl DeleteArgs {
                 "Are you sure you want to delete all certificates in {name:?} of type \"{kind}\"?"
             );
             if confirmed(context, self.yes, &question)? {
-                stores.delete_all(&store).map_err(|error| {
-                    Failure::of(Exit::Unavailable, &error)
-                        .prefixed("failed to delete the named trust store")
-                })?;
+                stores
+                    .delete_all(&store)
+                    .map_err(|error| failed("failed to delete the named trust store", &error))?;
                 context.printer.line(format_args!(
                     "Successfully deleted {}",
                     stores.directory(&store).display()
@@ -219,10 +243,9 @@ impl DeleteArgs {
         let question =
             format!("Are you sure you want to delete {file:?} in {name:?} of type \"{kind}\"?");
         if confirmed(context, self.yes, &question)? {
-            stores.delete(&store, file).map_err(|error| {
-                Failure::of(Exit::Unavailable, &error)
-                    .prefixed("failed to delete the certificate file")
-            })?;
+            stores
+                .delete(&store, file)
+                .map_err(|error| failed("failed to delete the certificate file", &error))?;
             context.printer.line(format_args!(
                 "Successfully deleted {file} from trust store {name} of type {kind}"
             ))?;
@@ -248,17 +271,17 @@ pub(super) fn confirmed(context: &Context, yes: bool, question: &str) -> Result<
 pub(super) struct GenerateArgs {
     /// Common name of the certificate, and name of key and trust store
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(super) name: String,
     /// RSA key size
     #[arg(long, short, value_name = "BITS", default_value = "2048", value_parser = ["2048", "3072", "4096"])]
-    bits: String,
+    pub(super) bits: String,
     /// Make the key the default signing key
     #[arg(long)]
-    default: bool,
+    pub(super) default: bool,
 }
 
 impl GenerateArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let (name, config) = (&self.name, context.dirs.config()?);
         let printer = context.printer;
         let store = test_store(name)?;
@@ -325,14 +348,14 @@ fn refuse_existing(keys: &SigningKeys, name: &str, key_path: &Path) -> Result<()
 pub(super) struct CleanupArgs {
     /// Name that generate-test was given
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(super) name: String,
     /// Do not ask
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 impl CleanupArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let (name, config) = (&self.name, context.dirs.config()?);
         let printer = context.printer;
         let store = test_store(name)?;

@@ -27,6 +27,17 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
+/// Whether notation's experimental features are enabled (spec/notation.md §10.1).
+pub(crate) fn is_experimental() -> bool {
+    env::var_os("NOTATION_EXPERIMENTAL").is_some_and(|value| value == "1")
+}
+
+/// The name the program was called by, without directories.
+pub(crate) fn called_name() -> Option<std::ffi::OsString> {
+    let path = PathBuf::from(env::args_os().next()?);
+    path.file_name().map(ToOwned::to_owned)
+}
+
 /// notation's directories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dirs {

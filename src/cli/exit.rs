@@ -73,7 +73,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done, verified",
-            Self::Internal => "internal error; as a docker plugin every failure",
+            Self::Internal => "internal error; as a docker plugin or notation every failure",
             Self::Usage => "wrong usage",
             Self::NoSignature => "no signature",
             Self::InvalidSignature => "signature invalid",

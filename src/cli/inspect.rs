@@ -24,7 +24,7 @@ use super::subject::in_layout;
 use super::tree::Tree;
 
 /// Artifact type of signatures.
-const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
+pub(super) const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
 
 /// Go's `time.ANSIC`.
 const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
@@ -120,13 +120,13 @@ fn inspect_layout(context: &Context, reference: &str) -> Result<(), Failure> {
 }
 
 /// An envelope as it is shown.
-struct View {
+pub(super) struct View {
     envelope: Envelope,
     content: EnvelopeContent,
 }
 
 impl View {
-    fn new(bytes: &[u8]) -> Result<Self, Failure> {
+    pub(super) fn new(bytes: &[u8]) -> Result<Self, Failure> {
         let envelope = Envelope::decode_any(bytes)?;
         let content = envelope.unverified_content()?;
         Ok(Self { envelope, content })
@@ -158,7 +158,7 @@ impl View {
         })
     }
 
-    fn tree(&self) -> Vec<Tree> {
+    pub(super) fn tree(&self) -> Vec<Tree> {
         let content = &self.content;
         let mut signed = vec![
             Tree::leaf("content type", crate::signature::payload::MEDIA_TYPE),
@@ -223,7 +223,7 @@ impl View {
         nodes
     }
 
-    fn json(&self, mut members: Map<String, Value>) -> Value {
+    pub(super) fn json(&self, mut members: Map<String, Value>) -> Value {
         let content = &self.content;
         let mut signed = Map::new();
         signed.insert("contentType".to_owned(), crate::signature::payload::MEDIA_TYPE.into());

@@ -45,29 +45,29 @@ impl KeyCommand {
 pub(super) struct AddArgs {
     /// Name of the key
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(super) name: String,
     /// Private key, PEM
     #[arg(long, value_name = "FILE", requires = "cert_file")]
-    key_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
     /// Certificate chain of the private key, PEM, leaf first
     #[arg(long, value_name = "FILE", requires = "key_file")]
-    cert_file: Option<PathBuf>,
+    pub(super) cert_file: Option<PathBuf>,
     /// Signing plugin that has the key
     #[arg(long, value_name = "PLUGIN", requires = "id")]
-    plugin: Option<String>,
+    pub(super) plugin: Option<String>,
     /// The key's name for the plugin
     #[arg(long, value_name = "ID", requires = "plugin")]
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// What the plugin is told besides; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = user_metadata, requires = "plugin")]
-    plugin_config: Vec<(String, String)>,
+    pub(super) plugin_config: Vec<(String, String)>,
     /// Make it the default key
     #[arg(long)]
-    default: bool,
+    pub(super) default: bool,
 }
 
 impl AddArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.dirs.config()?;
         let mut keys = SigningKeys::load(&config)?;
         let default = if self.default { MakeDefault::Yes } else { MakeDefault::No };
@@ -109,7 +109,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
 }
 
-fn list(context: &Context) -> Result<(), Failure> {
+pub(super) fn list(context: &Context) -> Result<(), Failure> {
     let keys = SigningKeys::load(&context.dirs.config()?)?;
     let header = ["NAME", "KEY PATH", "CERTIFICATE PATH", "ID", "PLUGIN NAME"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
@@ -137,14 +137,14 @@ fn list(context: &Context) -> Result<(), Failure> {
 pub(super) struct UpdateArgs {
     /// Name of the key
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(super) name: String,
     /// Make it the default key
     #[arg(long)]
-    default: bool,
+    pub(super) default: bool,
 }
 
 impl UpdateArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.dirs.config()?;
         let mut keys = SigningKeys::load(&config)?;
         if !self.default {
@@ -162,11 +162,11 @@ impl UpdateArgs {
 pub(super) struct DeleteArgs {
     /// Names of the keys
     #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl DeleteArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.dirs.config()?;
         let mut keys = SigningKeys::load(&config)?;
         let removed = self

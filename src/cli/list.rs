@@ -7,13 +7,11 @@ use crate::store::cache::SignatureCache;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::inspect::SIGNATURE_TYPE;
 use super::output::Format;
 use super::report::SCHEMA_VERSION;
 use super::subject::SubjectArgs;
 use super::tree::Tree;
-
-/// What signatures are called in the tree.
-const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
 
 /// Arguments of `dockseal list`.
 #[derive(Debug, clap::Args)]

@@ -27,11 +27,6 @@ mod cache;
 mod cert;
 mod context;
 mod crl;
-#[cfg(feature = "docker")]
-mod daemon;
-#[cfg(not(feature = "docker"))]
-#[path = "no_daemon.rs"]
-mod daemon;
 mod digest;
 mod duration;
 mod failure;
@@ -39,6 +34,7 @@ mod inspect;
 mod key;
 mod list;
 mod manifest;
+mod notation;
 mod output;
 mod output_file;
 mod policy;
@@ -62,6 +58,9 @@ use failure::Failure;
 use output::{Format, Printer, Verbosity};
 
 /// Sign and verify container images where there is no registry.
+///
+/// Under the name notation (ln -s dockseal notation) it has the verbs, flags, texts and exit codes
+/// of the Notary Project's notation, without a registry.
 #[derive(Debug, Parser)]
 #[command(name = "dockseal", version, after_long_help = exit::help())]
 struct Cli {
@@ -172,8 +171,11 @@ impl Command {
     }
 }
 
-/// Runs the `dockseal` command on the process's own arguments.
+/// Runs the `dockseal` command on the process's own arguments; under the name `notation`, that one.
 pub fn main() -> ExitCode {
+    if context::called_name().is_some_and(|name| notation::is_name(&name)) {
+        return notation::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use clap::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
@@ -10,6 +10,9 @@ use clap::builder::styling::{AnsiColor, Style};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Longest answer to a question.
+const MAX_ANSWER: u64 = 1024;
 
 /// How much talk there is.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -33,25 +36,43 @@ pub(crate) enum Format {
     Json,
 }
 
+/// In whose words messages are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Voice {
+    /// dockseal's.
+    #[default]
+    Dockseal,
+    /// notation's: `Error: ` and `Warning: `, nothing but them unless the talk is verbose, and
+    /// questions on stdout that a pipe may answer.
+    Notation,
+}
+
 /// Writes everything that a command says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     verbosity: Verbosity,
     format: Format,
     color: ColorChoice,
+    voice: Voice,
 }
 
 impl Printer {
     /// A printer that colors what goes to a terminal.
     #[must_use]
     pub(crate) fn new(verbosity: Verbosity, format: Format) -> Self {
-        Self { verbosity, format, color: ColorChoice::Auto }
+        Self { verbosity, format, color: ColorChoice::Auto, voice: Voice::Dockseal }
     }
 
     /// The same printer with colors as the user wants them.
     #[must_use]
     pub(crate) fn with_color(self, color: ColorChoice) -> Self {
         Self { color, ..self }
+    }
+
+    /// The same printer with other words.
+    #[must_use]
+    pub(crate) fn speaking(self, voice: Voice) -> Self {
+        Self { voice, ..self }
     }
 
     /// How much talk there is.
@@ -103,9 +124,18 @@ impl Printer {
         self.line(format_args!("{document:#}"))
     }
 
+    /// Says something on stderr in any case.
+    pub(crate) fn say(self, text: impl Display) {
+        say(format_args!("{text}"));
+    }
+
     /// Says something on stderr, unless told to be quiet.
     pub(crate) fn note(self, text: impl Display) {
-        if self.verbosity > Verbosity::Quiet {
+        let least = match self.voice {
+            Voice::Dockseal => Verbosity::Normal,
+            Voice::Notation => Verbosity::Verbose,
+        };
+        if self.verbosity >= least {
             say(format_args!("{text}"));
         }
     }
@@ -119,11 +149,19 @@ impl Printer {
 
     /// Warns on stderr. Warnings are about safety; quiet does not silence them.
     pub(crate) fn warning(self, text: impl Display) {
-        self.say_labelled("warning:", WARNING, text);
+        let label = match self.voice {
+            Voice::Dockseal => "warning:",
+            Voice::Notation => "Warning:",
+        };
+        self.say_labelled(label, WARNING, text);
     }
 
     /// Reports an error and how to go on, on stderr.
     pub(crate) fn error(self, text: impl Display, details: &[String], hint: Option<&str>) {
+        if self.voice == Voice::Notation {
+            details.iter().map(String::as_str).chain(hint).for_each(|line| self.detail(line));
+            return self.say_labelled("Error:", ERROR, text);
+        }
         self.say_labelled("error:", ERROR, text);
         for detail in details {
             say(format_args!("  {detail}"));
@@ -153,19 +191,23 @@ impl Printer {
     }
 
     /// Asks a question that is answered by y or yes. Without a terminal, or with an empty answer,
-    /// the answer is no.
+    /// the answer is no; in notation's voice anything on stdin is an answer.
     ///
     /// # Errors
     /// When stdin can't be read.
     pub(crate) fn confirm(self, question: impl Display) -> io::Result<Answer> {
-        if !io::stdin().is_terminal() {
+        let question = format!("{question} [y/N] ");
+        if self.voice == Voice::Notation {
+            self.data(question.as_bytes())?;
+        } else if io::stdin().is_terminal() {
+            let mut stderr = io::stderr().lock();
+            stderr.write_all(question.as_bytes())?;
+            stderr.flush()?;
+        } else {
             return Ok(Answer::NotAsked);
         }
-        let mut stderr = io::stderr().lock();
-        write!(stderr, "{question} [y/N] ")?;
-        stderr.flush()?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
+        io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
         Ok(match answer.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Answer::Yes,
             _ => Answer::No,

@@ -80,7 +80,7 @@ impl From<ManifestForm> for SignatureManifest {
 pub(super) struct FormatArgs {
     /// Format of the signature envelope [default: the configuration's, else jws]
     #[arg(long, value_name = "FORMAT", value_parser = ["jws", "cose"])]
-    signature_format: Option<String>,
+    pub(super) signature_format: Option<String>,
 }
 
 impl FormatArgs {
@@ -101,7 +101,7 @@ impl FormatArgs {
 }
 
 /// Which key signs.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct KeyArgs {
     /// Name of the signing key [default: the default key]
     #[arg(long, short, value_name = "NAME", conflicts_with = "key_file")]
@@ -121,6 +121,11 @@ pub(super) struct KeyArgs {
 const MAX_PASSPHRASE_BYTES: u64 = 4096;
 
 impl KeyArgs {
+    /// A key of the list, or the default key.
+    pub(super) fn named(key: Option<String>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     /// The first line of the passphrase file. Passphrases are never arguments: those are public.
     fn passphrase(&self) -> Result<Option<String>, Failure> {
         let Some(path) = &self.passphrase_file else { return Ok(None) };

@@ -281,17 +281,22 @@ pub(super) fn print_trusted(
             printer.note(format_args!("signer {}: {}", i + 1, each.signer()));
         }
     }
+    print_metadata(printer, trusted)
+}
+
+/// The signed metadata, if there is any, as notation shows it.
+pub(super) fn print_metadata(printer: Printer, trusted: &TrustedSignature) -> Result<(), Failure> {
     let metadata = trusted.content().payload().annotations();
-    if !metadata.is_empty() {
-        let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
-        let pairs = metadata.iter().map(|(key, value)| vec![key.clone(), value.clone()]);
-        let rows: Vec<_> = std::iter::once(header).chain(pairs).collect();
-        printer.line(format_args!(
-            "\nThe artifact was signed with the following user metadata.\n\n{}",
-            table(&rows).trim_end_matches('\n')
-        ))?;
+    if metadata.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
+    let pairs = metadata.iter().map(|(key, value)| vec![key.clone(), value.clone()]);
+    let rows: Vec<_> = std::iter::once(header).chain(pairs).collect();
+    Ok(printer.line(format_args!(
+        "\nThe artifact was signed with the following user metadata.\n\n{}",
+        table(&rows).trim_end_matches('\n')
+    ))?)
 }
 
 /// Says how far the verdict reaches.

@@ -25,7 +25,7 @@ fn help_ends_with_the_exit_codes() {
         codes,
         str![[r#"
    0  done, verified
-   1  internal error; as a docker plugin every failure
+   1  internal error; as a docker plugin or notation every failure
    2  wrong usage
   10  no signature
   11  signature invalid
@@ -49,7 +49,7 @@ fn version() {
     host.run(&["version"]).code(0).stderr_eq("").stdout_eq(str![[r#"
 dockseal [..]
 gzip generations: go1.8 (Go 1.8 to 1.26), go1.27
-network code: docker-engine
+network code: none
 
 "#]]);
     host.run(&["version", "--format", "json"]).code(0).stderr_eq("").stdout_eq(str![[r#"
@@ -60,9 +60,7 @@ network code: docker-engine
     "go1.8",
     "go1.27"
   ],
-  "networkCode": [
-    "docker-engine"
-  ]
+  "networkCode": []
 }
 
 "#]]);
@@ -132,7 +130,12 @@ error: nothing.tar: No such file or directory (os error 2)
 "#]]);
     host.run(&["manifest", "app:1.5"]).code(20).stdout_eq("").stderr_eq(str![[r#"
 error: app:1.5: No such file or directory (os error 2)
-hint: dockseal manifest docker-daemon:app:1.5
+hint: docker save app:1.5 | dockseal manifest -
+
+"#]]);
+    host.run(&["manifest", "docker-daemon:app:1"]).code(20).stdout_eq("").stderr_eq(str![[r#"
+error: this build can't read from docker-daemon itself
+hint: docker save app:1 | dockseal manifest -
 
 "#]]);
     host.run(&["manifest", "containerd:app:1"]).code(20).stdout_eq("").stderr_eq(str![[r#"
@@ -183,7 +186,7 @@ fn a_full_disk_is_an_error() {
 fn colors_are_for_terminals_or_on_demand() {
     let host = Host::empty();
     let stderr = |more: &[&str]| {
-        let line = [&["manifest", "app:1"], more].concat();
+        let line = [&["manifest", "docker-daemon:app:1"], more].concat();
         let run = host.command(&line).env("TERM", "xterm").assert().code(20);
         String::from_utf8(run.get_output().stderr.clone()).unwrap()
     };

@@ -15,7 +15,7 @@ fn host() -> Host {
     host
 }
 
-fn copy(host: &Host, name: &str) {
+pub(crate) fn copy(host: &Host, name: &str) {
     fs::create_dir_all(host.path("lay/blobs/sha256")).unwrap();
     for file in ["oci-layout", "index.json"] {
         host.write(&format!("lay/{file}"), fs::read(data(name).join(file)).unwrap());

@@ -10,19 +10,14 @@
     reason = "tests fail where something is not as it must be"
 )]
 
-#[cfg(feature = "docker")]
-#[path = "../engine/mod.rs"]
-mod engine;
-
 mod about;
 mod blob;
 mod cache;
 mod cert;
 mod crl;
-#[cfg(feature = "docker")]
-mod daemon;
 mod key;
 mod layout;
+mod notation;
 mod parity;
 mod policy;
 mod recursive;
@@ -110,6 +105,11 @@ impl Host {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.program(cargo_bin!("dockseal"), arguments)
+    }
+
+    /// A command of this program.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         // The real path, as commands print it.
         let directory = self.directory.path().canonicalize().unwrap();
         let mut redactions = snapbox::Redactions::new();
@@ -119,7 +119,7 @@ impl Host {
         let assert = snapbox::Assert::new()
             .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
             .redact_with(redactions);
-        Command::new(cargo_bin!("dockseal"))
+        Command::new(program)
             .with_assert(assert)
             .args(arguments)
             .current_dir(&directory)
@@ -135,4 +135,4 @@ impl Host {
 }
 
 /// Moments of the run, in UTC.
-const TIME: &str = r"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9:]{8}Z";
+pub(crate) const TIME: &str = r"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9:]{8}Z";
