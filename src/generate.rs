@@ -36,6 +36,7 @@ use crate::content::archive::{
 use crate::content::limits::Limits;
 use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::progress::Progress;
@@ -85,6 +86,17 @@ pub enum Content {
     Manifest,
 }
 
+/// What an engine tells of itself that decides what it pushes of an incomplete index.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PushingEngine {
+    /// Its version, for people.
+    pub version: String,
+    /// Whether it pushes a manifest instead of an index that is not complete (docker 27 and newer).
+    pub falls_back: bool,
+    /// The platform of its host.
+    pub host: Platform,
+}
+
 /// What to generate, and within which limits.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -99,6 +111,8 @@ pub struct Options {
     pub push_from: PushFrom,
     /// How much of the image is read.
     pub content: Content,
+    /// The engine that pushes, where it was asked.
+    pub engine: Option<PushingEngine>,
     /// Where results for layers are remembered; `None` compresses every layer again.
     pub cache: Option<LayerCache>,
     /// Limits for the archive.
@@ -115,6 +129,7 @@ impl Default for Options {
             platform: None,
             push_from: PushFrom::default(),
             content: Content::default(),
+            engine: None,
             cache: None,
             limits: Limits::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
@@ -173,7 +188,7 @@ pub struct BoundBlob {
     /// Its descriptor in the manifest.
     pub descriptor: Descriptor,
     /// sha256 of its uncompressed bytes, for layers.
-    pub diff_id: Option<crate::image::digest::Digest>,
+    pub diff_id: Option<Digest>,
     /// What ties the bytes to the descriptor.
     pub by: BoundBy,
 }
@@ -218,6 +233,13 @@ impl fmt::Display for BoundBy {
 pub enum Note {
     /// Nothing in the archive tells the encoder generation.
     AssumedGeneration(Generation),
+    /// An index is not complete, and the engine pushes one of its manifests instead.
+    InsteadOfIndex {
+        /// The index.
+        index: Digest,
+        /// The manifest.
+        manifest: Digest,
+    },
     /// Images beside the one that was asked for.
     OtherImages(usize),
     /// Signatures or attestations of images in the archive, not looked at.
@@ -243,6 +265,10 @@ impl fmt::Display for Note {
                 f,
                 "assuming an engine built with Go 1.8 to 1.26 (--go-gzip {generation}): \
                  an archive does not tell"
+            ),
+            Self::InsteadOfIndex { index, manifest } => write!(
+                f,
+                "not all platforms of {index} are here, so the engine pushes {manifest} alone"
             ),
             Self::OtherImages(n) => write!(f, "{n} other images in the archive were not looked at"),
             Self::Referrers(n) => write!(f, "{n} signatures or attestations in the archive"),
@@ -279,6 +305,15 @@ pub fn against(
     }
     let context = Context { archive: &mut archive, options, progress, notes };
     given::check(context, views.docker.as_ref(), views.oci.as_ref(), given)
+}
+
+/// The manifest of an image without layers: a graph-driver engine pushes it, but can't save it
+/// (spec/docker.md §4.2). Its config is all there is of it.
+///
+/// # Errors
+/// [`GenerateError`]: the config is malformed, has another digest, or names layers after all.
+pub fn without_layers(config: &[u8], id: &Digest) -> Result<Generated, GenerateError> {
+    graph::without_layers(config, id)
 }
 
 /// Generates the manifest of an image in an archive.

@@ -13,7 +13,7 @@
 //!  ├─ sign       USE CASE  Descriptor -> envelope -> signature store
 //!  └─ verify     USE CASE  Descriptor + envelopes + policy -> TrustedSignature | ranked error
 //!      │
-//!      ├─ content    ADAPTERS  archives and layouts that hold images
+//!      ├─ content    ADAPTERS  archives, layouts and engines that hold images
 //!      ├─ signature  payload, algorithm, crypto, envelope, x509, signer
 //!      ├─ trust      policy, level, store, identity
 //!      ├─ store      where signatures live

@@ -30,9 +30,10 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that one file alone names, so that they can be replaced by rewriting it.
-const ALONE: [(&str, &str); 8] = [
+const ALONE: [(&str, &str); 9] = [
     ("aws_lc_rs", "signature/crypto.rs"),
     ("sha2", "image/digest.rs"),
+    ("bollard", "content/docker/client.rs"),
     ("coset", "signature/envelope/cose.rs"),
     ("indicatif", "cli/progress_bar.rs"),
     ("flate2", "content/archive/compression.rs"),

@@ -1,6 +1,7 @@
 //! The docker CLI plugin by its protocol, called as docker calls it.
 //!
-//! docker itself is a script where its answers matter; the engine lab has the real one.
+//! docker itself is a script, and its engine a mock, where answers matter that a real one does not
+//! give; the engine lab has the real ones.
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -11,6 +12,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+mod engine;
+
+use engine::{End, Mock};
 
 const PLUGIN: &str = env!("CARGO_BIN_EXE_docker-generate");
 
@@ -53,19 +58,6 @@ impl Host {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// An engine that was built with this Go and saves this case.
-fn engine(go: &str, case_name: &str) -> String {
-    let archive = case(case_name).join("image.tar");
-    format!(
-        r#"case "$*" in
-*version*) echo '{{"Components":[{{"Name":"Engine","Details":{{"GoVersion":"{go}"}}}}]}}' ;;
-*save*) cat {} ;;
-esac
-"#,
-        archive.display()
-    )
 }
 
 #[test]
@@ -127,29 +119,41 @@ fn completion_as_cobra() {
 #[test]
 fn an_image_of_the_engine_with_the_engines_encoder() {
     for (go, name) in [("go1.19.8", "graph-20.10-dup"), ("go1.27.1", "graph-28.5-go1.27-dup")] {
-        let host = Host::new(&engine(go, name));
-        let output = host.run(&["-c", "ctx", "generate", "manifest", "lab/dup:1"]);
+        let engine = engine::start(Mock::graph(go, name));
+        // No docker is run: the engine is asked over its socket, as the options say.
+        let host = Host::new("exit 1");
+        let output = host.run(&["-H", &engine.host(), "generate", "manifest", "lab/dup:1"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert_eq!(output.stdout, fs::read(case(name).join("pushed-manifest.json")).unwrap());
         assert_eq!(text(&output.stderr), "", "{go}: nothing was assumed");
-        let log = fs::read_to_string(host.log()).unwrap();
-        assert!(log.contains("--context=ctx save lab/dup:1"), "globals are passed on: {log}");
+        assert!(!host.log().exists());
+        let requests = engine.requests().join(" ");
+        let expected =
+            "/version /v1.41/info /v1.41/images/lab/dup:1/json /v1.41/images/lab/dup:1/get";
+        assert_eq!(requests, expected);
     }
 }
 
 #[test]
 fn an_engine_that_fails_leaves_no_output() {
-    let whole = case("graph-20.10-dup").join("image.tar");
-    for (script, what) in [
-        ("echo 'no such image' >&2; exit 1".to_owned(), "docker save failed"),
-        (format!("cat {}; exit 1", whole.display()), "docker save failed"),
-        (format!("head -c 5000 {}", whole.display()), "truncated"),
-        (engine("go1.28.0", "graph-20.10-dup"), "go1.28"),
-        (engine("devel", "graph-20.10-dup"), "devel"),
-        ("echo '{\"Components\":[{\"Name\":\"Podman Engine\"}]}'".to_owned(), "podman"),
+    let whole = || Mock::graph("go1.19.8", "graph-20.10-dup");
+    let mut podman = whole();
+    podman.version = serde_json::json!({
+        "ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "5.4.2"}],
+    });
+    for (mock, what) in [
+        (Mock { image: None, ..whole() }, "no such image: lab/dup:1"),
+        (Mock { end: End::Broken(100_000), ..whole() }, "docker save: "),
+        (Mock { end: End::Broken(0), ..whole() }, "docker save: "),
+        (Mock { end: End::Short(5000), ..whole() }, "truncated"),
+        (Mock::graph("go1.28.0", "graph-20.10-dup"), "go1.28"),
+        (Mock::graph("devel", "graph-20.10-dup"), "devel"),
+        (podman, "podman"),
     ] {
-        let host = Host::new(&script);
-        let output = host.run(&["generate", "manifest", "x", "-o", "out.json"]);
+        let engine = engine::start(mock);
+        let host = Host::new("exit 1");
+        let line = ["-H", &engine.host(), "generate", "manifest", "lab/dup:1", "-o", "out.json"];
+        let output = host.run(&line);
         assert_eq!(output.status.code(), Some(1), "{what}");
         assert!(text(&output.stderr).contains(what), "{what}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty());
@@ -158,14 +162,36 @@ fn an_engine_that_fails_leaves_no_output() {
 }
 
 #[test]
+fn docker_dials_where_the_plugin_can_not() {
+    // The docker of this host connects with nothing, but it is asked as the options say.
+    for (globals, dial) in [
+        (&["-H", "npipe:////./pipe/docker_engine"][..], "--host=npipe:////./pipe/docker_engine"),
+        (&["-D", "-H", "strange://x"], "--host=strange://x --debug=true"),
+    ] {
+        let host = Host::new("exit 1");
+        let output = host.run(&[globals, &["generate", "manifest", "x"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let log = fs::read_to_string(host.log()).unwrap();
+        assert_eq!(log.trim(), format!("{dial} system dial-stdio"));
+    }
+    let host = Host::new("exit 1");
+    let mut command = host.command(&["generate", "manifest", "x"]);
+    command.env("DOCKER_CLI_PLUGIN_USE_DIAL_STDIO", "1").output().unwrap();
+    assert_eq!(fs::read_to_string(host.log()).unwrap().trim(), "system dial-stdio");
+}
+
+#[test]
 fn the_user_interrupts() {
     let name = format!("docker_cli_test_{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let listener = UnixListener::bind_addr(&address).unwrap();
+    let host = Host::new("exit 1");
     // An engine that never answers.
-    let host = Host::new("case \"$*\" in *save*) exec sleep 600 ;; esac");
+    let socket = host.0.path().join("docker.sock");
+    let _engine = UnixListener::bind(&socket).unwrap();
+    let url = format!("unix://{}", socket.display());
     let mut child = host
-        .command(&["generate", "manifest", "x"])
+        .command(&["-H", &url, "generate", "manifest", "x"])
         .env("DOCKER_CLI_PLUGIN_SOCKET", format!("@{name}"))
         .stdout(Stdio::piped())
         .spawn()
@@ -173,7 +199,6 @@ fn the_user_interrupts() {
     let (socket, _) = listener.accept().unwrap();
     drop(socket);
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    // Its docker may hold the pipe of stderr, but not that of stdout.
     let mut out = String::new();
     child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
     assert_eq!(out, "");
@@ -220,17 +245,23 @@ fn the_real_docker_client() {
     let damaged = fs::File::open(case("malformed-diffid-mismatch").join("image.tar")).unwrap();
     let output = docker(&["generate", "manifest"], damaged.into());
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
-    // Without an engine docker's own message stands on stderr.
+    // DOCKER_HOST counts for the plugin too.
     let output = docker(&["generate", "manifest", "app:1"], Stdio::null());
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
-    assert!(text(&output.stderr).contains("docker save failed"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("unix:///nonexistent/docker.sock"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn a_socket_that_is_gone_is_no_reason_to_stop() {
-    let host = Host::new(&engine("go1.19.8", "graph-20.10-dup"));
+    let engine = engine::start(Mock::graph("go1.19.8", "graph-20.10-dup"));
+    let host = Host::new("exit 1");
     let output = host
         .command(&["manifest", "x"])
+        .env("DOCKER_HOST", engine.host())
         .env("DOCKER_CLI_PLUGIN_SOCKET", "@nobody-listens-here")
         .output()
         .unwrap();

@@ -62,6 +62,9 @@ fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), Failure>
     command.get_subcommands().try_for_each(|command| write_pages(command, directory))
 }
 
+/// What can open a connection: the client of the Docker engine, to the engine docker would ask.
+const NETWORK_CODE: &[&str] = if cfg!(feature = "docker") { &["docker-engine"] } else { &[] };
+
 /// `dockseal version`
 pub(super) fn version(context: &Context) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
@@ -70,11 +73,15 @@ pub(super) fn version(context: &Context) -> Result<(), Failure> {
             "schemaVersion": SCHEMA_VERSION,
             "version": version,
             "goGzip": ["go1.8", "go1.27"],
-            "networkCode": [],
+            "networkCode": NETWORK_CODE,
         });
         return Ok(context.printer.json(&document)?);
     }
     context.printer.line(format_args!("dockseal {version}"))?;
     context.printer.line("gzip generations: go1.8 (Go 1.8 to 1.26), go1.27")?;
-    Ok(context.printer.line("network code: none")?)
+    let code = match NETWORK_CODE {
+        [] => "none".to_owned(),
+        code => code.join(", "),
+    };
+    Ok(context.printer.line(format_args!("network code: {code}"))?)
 }

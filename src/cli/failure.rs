@@ -7,6 +7,8 @@ use std::error::Error;
 use std::io;
 
 use crate::content::archive::{ArchiveError, Class};
+#[cfg(feature = "docker")]
+use crate::content::docker::{EndpointError, EngineError};
 use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
@@ -248,6 +250,32 @@ impl From<generate::GenerateError> for Failure {
         };
         let hint = error.hint().or_else(|| anew().map(str::to_owned));
         Self::of(exit, &error).with_hint(hint)
+    }
+}
+
+#[cfg(feature = "docker")]
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        let exit = match &error {
+            EndpointError::HostAndContext
+            | EndpointError::SeveralHosts
+            | EndpointError::Host { .. }
+            | EndpointError::Header { .. }
+            | EndpointError::ApiVersion { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+#[cfg(feature = "docker")]
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let exit = match &error {
+            EngineError::Podman => Exit::NotDeterminable,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
     }
 }
 

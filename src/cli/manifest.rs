@@ -12,9 +12,11 @@ use super::source::{ImageArgs, Source};
 #[command(after_help = "Examples:
   dockseal manifest image.tar > manifest.json
   docker save app:1 | dockseal manifest - -o manifest.json
+  dockseal manifest docker-daemon:app:1
   dockseal manifest oci:layout:v1 --platform linux/arm64")]
 pub(super) struct ManifestArgs {
-    /// The image: an archive, a directory, - for standard input, or docker-archive:, oci-archive:, oci:
+    /// The image: an archive, a directory, - for standard input, or docker-daemon:, docker-archive:,
+    /// oci-archive:, oci:
     #[arg(value_name = "SOURCE")]
     source: Source,
     #[command(flatten)]

@@ -27,6 +27,11 @@ mod cache;
 mod cert;
 mod context;
 mod crl;
+#[cfg(feature = "docker")]
+mod daemon;
+#[cfg(not(feature = "docker"))]
+#[path = "no_daemon.rs"]
+mod daemon;
 mod digest;
 mod duration;
 mod failure;

@@ -9,12 +9,14 @@ use crate::content::archive;
 use crate::content::limits::Limits;
 use crate::generate::{
     self, Content, Generated, GivenManifest, ImageChoice, LayerCache, Options, PushFrom,
+    PushingEngine,
 };
 use crate::gogzip::Generation;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 
 use super::context::Context;
+use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress_bar::ProgressBar;
@@ -97,16 +99,16 @@ pub(super) struct Question {
 pub(super) struct ImageArgs {
     /// The image, where an archive holds several: a name or a digest
     #[arg(long, value_name = "NAME|sha256:ID")]
-    image: Option<ImageChoice>,
+    pub(super) image: Option<ImageChoice>,
     /// The platform that is pushed, such as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<Platform>,
+    pub(super) platform: Option<Platform>,
     /// Go version whose gzip compresses the layers: go1.8 (1.8 to 1.26) or go1.27
     #[arg(long, value_name = "VERSION")]
     go_gzip: Option<Generation>,
     /// Engine that pushes: the one that wrote the archive, or one that loads it [writer, graph, containerd]
     #[arg(long, value_name = "ENGINE", default_value_t)]
-    push_from: PushFrom,
+    pub(super) push_from: PushFrom,
     /// Copy a stream to a temporary file first, so that it can be read twice
     #[arg(long)]
     spool: bool,
@@ -125,6 +127,9 @@ pub(super) struct ImageArgs {
     /// Draw no progress bar
     #[arg(long)]
     no_progress: bool,
+    /// The engine that was asked; no option.
+    #[arg(skip)]
+    pub(super) engine: Option<PushingEngine>,
 }
 
 impl ImageArgs {
@@ -158,6 +163,10 @@ impl ImageArgs {
         let (stream, image) = match source {
             Source::Archive { path, image } => (archive::Source::Path(path.clone()), image),
             Source::Stdin { image } => (self.stream(Box::new(stdin()?)), image),
+            Source::Daemon { transport: "docker-daemon", name } => {
+                let client = daemon::Client::default();
+                return daemon::examine(self, name, &client, question, context);
+            }
             Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
         };
         let image = match (image, &self.image) {
@@ -173,17 +182,8 @@ impl ImageArgs {
         self.answer(stream, image, question, context)
     }
 
-    /// Generates the manifest of an image in an archive that is at hand.
-    pub(super) fn read(
-        &self,
-        source: archive::Source,
-        image: Option<ImageChoice>,
-        context: &Context,
-    ) -> Result<Generated, Failure> {
-        self.answer(source, image, &Question::default(), context)
-    }
-
-    fn answer(
+    /// Answers a question about an image in an archive that is at hand.
+    pub(super) fn answer(
         &self,
         source: archive::Source,
         image: Option<ImageChoice>,
@@ -201,6 +201,7 @@ impl ImageArgs {
             platform: self.platform.clone(),
             push_from: self.push_from,
             content: question.content,
+            engine: self.engine.clone(),
             cache: self.cache(context),
             limits,
             ..Options::default()
@@ -271,7 +272,7 @@ fn image_that_is_no_file(path: &Path) -> Option<String> {
     let name = path.to_str()?;
     let is_archive_name = || ARCHIVE_NAMES.iter().any(|ending| name.ends_with(ending));
     let is_image = !path.exists() && !is_archive_name() && name.parse::<Reference>().is_ok();
-    is_image.then(|| format!("docker save {name} | dockseal manifest -"))
+    is_image.then(|| format!("dockseal manifest docker-daemon:{name}"))
 }
 
 fn no_daemon(transport: &str, name: &str) -> Failure {

@@ -181,13 +181,16 @@ impl SubjectArgs {
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
             if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
         })?;
-        let path = match parsed {
-            Source::Archive { path, .. } => Some(path),
-            _ => None,
+        let (path, is_engine) = match parsed {
+            Source::Archive { path, .. } => (Some(path), false),
+            Source::Daemon { .. } => (None, true),
+            Source::Stdin { .. } => (None, false),
         };
+        // Standard input can't be read again. An engine tells what it would push itself, but its
+        // image may have been signed where another one pushed it.
+        let again = path.is_some() || is_engine;
         let alternative = match generated.origin {
-            // A stream can't be read again.
-            Origin::Rendered(generation) if path.is_some() && !image.names_generation() => {
+            Origin::Rendered(generation) if again && !image.names_generation() => {
                 Some(match generation {
                     Generation::Go1_8 => Generation::Go1_27,
                     Generation::Go1_27 => Generation::Go1_8,
@@ -197,7 +200,10 @@ impl SubjectArgs {
         };
         Ok(Subject {
             descriptor: generated.descriptor,
-            name: path.as_ref().map(|path| path.display().to_string()),
+            name: match &path {
+                Some(path) => Some(path.display().to_string()),
+                None => is_engine.then(|| source.to_owned()),
+            },
             content: match question.content {
                 Content::Full => ContentSeen::Full,
                 Content::Manifest => ContentSeen::Manifest,

@@ -4,4 +4,6 @@
 //! push sends, and it trusts no name: every digest is computed over the bytes that were read.
 
 pub mod archive;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod limits;

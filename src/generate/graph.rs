@@ -8,8 +8,10 @@ use super::select::select;
 use super::views::bound;
 use super::{BoundBlob, BoundBy, Context, Generated, Note, Origin};
 use crate::content::archive::{ArchiveError, DockerImage, DockerView, Measured, NoEncoders};
+use crate::gogzip::Generation;
+use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
-use crate::image::digest::Algorithm;
+use crate::image::digest::{Algorithm, Digest};
 use crate::image::media_type;
 use crate::image::schema2::{self, Blob};
 
@@ -65,6 +67,34 @@ pub(super) fn push(
     }
     let bytes = schema2::render(&config(image), &layers);
     Ok(generated(context, image, bytes, blobs, Origin::Rendered(encoders.generation)))
+}
+
+/// An image that is only a config.
+pub(super) fn without_layers(bytes: &[u8], id: &Digest) -> Result<Generated, GenerateError> {
+    let member = format!("config {id}");
+    let config = ImageConfig::parse(bytes)
+        .map_err(|source| ArchiveError::Config { name: id.to_string(), source })?;
+    bound(member.clone(), id, &config.digest)?;
+    if !config.diff_ids.is_empty() {
+        let (layers, diff_ids) = (0, config.diff_ids.len());
+        return Err(ArchiveError::LayerCount { layers, diff_ids }.into());
+    }
+    let blob = Blob { digest: config.digest, size: config.size };
+    let bytes = schema2::render(&blob, &[]);
+    Ok(Generated {
+        descriptor: Descriptor::of(media_type::DOCKER_MANIFEST, Algorithm::Sha256, &bytes),
+        bytes,
+        names: Vec::new(),
+        // Nothing was compressed: every generation makes the same manifest.
+        origin: Origin::Rendered(Generation::default()),
+        blobs: vec![BoundBlob {
+            member,
+            descriptor: Descriptor::new(media_type::DOCKER_CONFIG, blob.digest, blob.size),
+            diff_id: None,
+            by: BoundBy::Digest,
+        }],
+        notes: Vec::new(),
+    })
 }
 
 /// What a containerd-store engine pushes after it loaded an archive that has no OCI view: the
@@ -131,7 +161,7 @@ fn check_layer<'a>(
     let measured = context.archive.measured(name)?;
     bound(format!("layer {name}"), &image.config.diff_ids[i], &measured.diff_id)?;
     if let Some(hex) = name.strip_prefix("blobs/sha256/")
-        && let Ok(expected) = crate::image::digest::Digest::from_hex(Algorithm::Sha256, hex)
+        && let Ok(expected) = Digest::from_hex(Algorithm::Sha256, hex)
     {
         bound(format!("blob {name}"), &expected, &measured.stored.digest)?;
     }

@@ -1,5 +1,7 @@
 //! containerd semantics: a push sends the stored manifest or index, byte for byte.
 
+mod partial;
+
 use std::collections::BTreeMap;
 
 use super::error::GenerateError;
@@ -22,10 +24,12 @@ pub(super) fn push(mut context: Context<'_>, view: &OciView) -> Result<Generated
     let tree = Tree::read(context.archive, &entry.descriptor, 0)?;
     let chosen = match &context.options.platform {
         None => {
-            if !tree.is_complete() {
-                return Err(incomplete(&tree));
+            let chosen = partial::pushed(&tree, context.options.engine.as_ref())?;
+            if chosen.own.digest != tree.own.digest {
+                let (index, manifest) = (tree.own.digest.clone(), chosen.own.digest.clone());
+                context.notes.push(Note::InsteadOfIndex { index, manifest });
             }
-            &tree
+            chosen
         }
         Some(wanted) => platform(&tree, wanted, entry)?,
     };
@@ -162,46 +166,6 @@ fn platform<'a>(
             Err(ArchiveError::Missing { what: "blob", name: missing.digest.to_string() }.into())
         }
     }
-}
-
-/// Explains an image that is not whole: what engines do about it differs.
-fn incomplete(tree: &Tree) -> GenerateError {
-    let complete: Vec<&Tree> =
-        tree.images().into_iter().filter(|image| image.is_complete()).collect();
-    let describe = |image: &&Tree| {
-        let platform = image.platform.as_ref().map_or_else(String::new, ToString::to_string);
-        format!("{platform} ({})", image.own.digest)
-    };
-    let names: Vec<String> = complete.iter().map(describe).collect();
-    let missing = tree
-        .all()
-        .iter()
-        .flat_map(|node| node.missing_children.iter().chain(&node.missing_blobs))
-        .map(|descriptor| descriptor.digest.to_string())
-        .collect::<Vec<_>>();
-    let mut reason = format!(
-        "{} needs content that is not in the archive ({})",
-        tree.own.digest,
-        missing.join(", ")
-    );
-    match complete.as_slice() {
-        [] => reason.push_str("; no platform of it is complete"),
-        [_] => {
-            reason.push_str("; docker 27 and newer push the one complete platform instead, ");
-            reason.push_str(&names.join(", "));
-            reason.push_str(", docker 24 to 26 refuse");
-        }
-        _ => {
-            reason.push_str("; docker 27 and newer push the host's platform, one of ");
-            reason.push_str(&names.join(", "));
-        }
-    }
-    let platform = complete.first().and_then(|image| image.platform.as_ref());
-    let hint = match platform {
-        Some(platform) => format!("name the platform to push: --platform {platform}"),
-        None => "save the image again after all of it was pulled".to_owned(),
-    };
-    GenerateError::Undeterminable { reason, hint }
 }
 
 /// Reads every blob at and below the chosen document, and binds it to what names it.

@@ -49,7 +49,7 @@ fn version() {
     host.run(&["version"]).code(0).stderr_eq("").stdout_eq(str![[r#"
 dockseal [..]
 gzip generations: go1.8 (Go 1.8 to 1.26), go1.27
-network code: none
+network code: docker-engine
 
 "#]]);
     host.run(&["version", "--format", "json"]).code(0).stderr_eq("").stdout_eq(str![[r#"
@@ -60,7 +60,9 @@ network code: none
     "go1.8",
     "go1.27"
   ],
-  "networkCode": []
+  "networkCode": [
+    "docker-engine"
+  ]
 }
 
 "#]]);
@@ -130,12 +132,7 @@ error: nothing.tar: No such file or directory (os error 2)
 "#]]);
     host.run(&["manifest", "app:1.5"]).code(20).stdout_eq("").stderr_eq(str![[r#"
 error: app:1.5: No such file or directory (os error 2)
-hint: docker save app:1.5 | dockseal manifest -
-
-"#]]);
-    host.run(&["manifest", "docker-daemon:app:1"]).code(20).stdout_eq("").stderr_eq(str![[r#"
-error: this build can't read from docker-daemon itself
-hint: docker save app:1 | dockseal manifest -
+hint: dockseal manifest docker-daemon:app:1.5
 
 "#]]);
     host.run(&["manifest", "containerd:app:1"]).code(20).stdout_eq("").stderr_eq(str![[r#"
@@ -186,7 +183,7 @@ fn a_full_disk_is_an_error() {
 fn colors_are_for_terminals_or_on_demand() {
     let host = Host::empty();
     let stderr = |more: &[&str]| {
-        let line = [&["manifest", "docker-daemon:app:1"], more].concat();
+        let line = [&["manifest", "app:1"], more].concat();
         let run = host.command(&line).env("TERM", "xterm").assert().code(20);
         String::from_utf8(run.get_output().stderr.clone()).unwrap()
     };

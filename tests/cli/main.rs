@@ -10,11 +10,17 @@
     reason = "tests fail where something is not as it must be"
 )]
 
+#[cfg(feature = "docker")]
+#[path = "../engine/mod.rs"]
+mod engine;
+
 mod about;
 mod blob;
 mod cache;
 mod cert;
 mod crl;
+#[cfg(feature = "docker")]
+mod daemon;
 mod key;
 mod layout;
 mod notation;

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
-use std::process::{self, Child};
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -11,22 +11,16 @@ use super::super::exit::Exit;
 
 const SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
 
-/// What a cancellation ends, and what holds it off.
+/// What holds a cancellation off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cancel {
     writing: Arc<Mutex<()>>,
-    child: Arc<Mutex<Option<Child>>>,
 }
 
 impl Cancel {
     /// Until the guard is dropped the process does not end: output is being written.
     pub(super) fn hold_off(&self) -> MutexGuard<'_, ()> {
         lock(&self.writing)
-    }
-
-    /// The process that ends too, if there is one.
-    pub(super) fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        lock(&self.child)
     }
 }
 
@@ -35,7 +29,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Ends the process when docker closes the socket it names. Without a socket, or if it can't be
-/// reached, nothing is watched: the protocol says to go on. Temporary files are anonymous.
+/// reached, nothing is watched: the protocol says to go on. Temporary files are anonymous, and a
+/// program that dialled for us ends with its connection.
 pub(super) fn watch() -> Cancel {
     let cancel = Cancel::default();
     let Some(mut socket) = env::var(SOCKET).ok().and_then(|address| connect(&address)) else {
@@ -46,10 +41,6 @@ pub(super) fn watch() -> Cancel {
         let mut buffer = [0; 64];
         while matches!(socket.read(&mut buffer), Ok(1..)) {}
         let _writing = watched.hold_off();
-        if let Some(child) = watched.child().as_mut() {
-            // It may have ended already.
-            let _ = child.kill();
-        }
         process::exit(i32::from(Exit::Internal.code()));
     });
     cancel

@@ -15,13 +15,13 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand};
 
-use self::docker::Docker;
 use super::context::{self, Context, Dirs};
+use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity};
 use super::output_file::write_data;
-use super::source::{ImageArgs, Source, stdin};
+use super::source::{ImageArgs, Question, Source, stdin};
 
 /// What `docker` asks every plugin for; compiled in, since it must touch nothing.
 const METADATA: &str = include_str!("../../../plugin-manifests/docker-generate.json");
@@ -219,8 +219,8 @@ impl ManifestArgs {
                 self.image.generate(&Source::Stdin { image: None }, context)?
             }
             Some(reference) => {
-                let docker = Docker::new(globals);
-                docker::generate(&docker, reference, self.image.clone(), &cancel, context)?
+                let client = docker::client(globals);
+                daemon::examine(&self.image, reference, &client, &Question::default(), context)?
             }
         };
         // From here on it is too late to cancel: the output is written whole.

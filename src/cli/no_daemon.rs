@@ -1,0 +1,24 @@
+//! A build without the feature `docker`: images of the engine have to be saved first.
+
+use crate::generate::Generated;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::source::{ImageArgs, Question};
+
+/// Stands for the docker client that is not asked.
+#[derive(Debug, Default)]
+pub(super) struct Client;
+
+/// Says what helps.
+pub(super) fn examine(
+    _args: &ImageArgs,
+    name: &str,
+    _client: &Client,
+    _question: &Question,
+    _context: &Context,
+) -> Result<Generated, Failure> {
+    Err(Failure::new(Exit::Unavailable, "this build can't read from docker-daemon itself")
+        .with_hint(Some(format!("docker save {name} | dockseal manifest -"))))
+}

@@ -1,0 +1,404 @@
+//! An engine, its images, and `docker save` as a stream. The only file that names bollard.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::errors::Error as ApiError;
+use bollard::models::{ImageInspect, OciDescriptor, SystemInfo, SystemVersion};
+use bollard::query_parameters::ListImagesOptions;
+use bollard::{BollardRequest, Docker};
+use futures_util::{Stream, StreamExt as _};
+use hyper::Uri;
+use hyper::body::Bytes;
+use tokio::runtime::Runtime;
+
+use super::endpoint::Endpoint;
+use super::error::EngineError;
+use super::store::{ApiVersion, ImageStore};
+use super::transport::{Dialer, Transport};
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+
+/// How long the engine may think about a question.
+const ANSWER: Duration = Duration::from_secs(120);
+/// How long it may prepare an archive: graph drivers write all of it to their disk first.
+const ARCHIVE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How similar names are that are worth a hint.
+const SIMILAR: f64 = 0.85;
+/// Most names in a hint.
+const MAX_SIMILAR: usize = 3;
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    info: EngineInfo,
+    api: ApiVersion,
+    docker: Docker,
+    runtime: Arc<Runtime>,
+}
+
+/// What an engine tells of itself.
+#[derive(Clone, Debug)]
+pub struct EngineInfo {
+    /// Its address.
+    pub endpoint: String,
+    /// Its version, such as `28.5.2`.
+    pub version: String,
+    /// The version of the API that is spoken, such as `1.51`.
+    pub api: String,
+    /// The Go that built it, such as `go1.24.4`.
+    pub go_version: String,
+    /// Where it keeps images.
+    pub store: ImageStore,
+    /// The platform of its host.
+    pub host: Platform,
+    /// Where it keeps its data, as it sees its file system.
+    pub root: PathBuf,
+    /// Whether a push falls back from an index to a manifest (docker 27).
+    pub falls_back: bool,
+}
+
+/// What an engine tells of an image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Digest of the config (graph driver) or of the manifest or index (containerd store).
+    pub id: Digest,
+    /// Its names with tags.
+    pub tags: Vec<String>,
+    /// Manifests it was pulled or pushed as, `repository@digest`.
+    pub repo_digests: Vec<String>,
+    /// DiffIDs.
+    pub layers: Vec<Digest>,
+    /// What a push sends, if all of it is there (containerd store, API 1.48).
+    pub descriptor: Option<Descriptor>,
+    /// The manifests of its index and whether all their content is there (as before).
+    pub manifests: Vec<(Digest, bool)>,
+}
+
+impl Engine {
+    /// Connects and learns what the engine is.
+    ///
+    /// # Errors
+    /// [`EngineError`]: no connection, podman, answers that lack what decides.
+    pub fn connect(endpoint: &Endpoint, dialer: Dialer) -> Result<Self, EngineError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| EngineError::Connect { endpoint: endpoint.name.clone(), source })?;
+        let transport = Arc::new(Transport::new(endpoint, dialer)?);
+        runtime.block_on(transport.connect())?;
+        let docker = docker(&transport).map_err(|error| request("the API", error))?;
+        let version = match runtime.block_on(docker.version()) {
+            Ok(version) => version,
+            Err(error) => return Err(request("the engine's version", error)),
+        };
+        if components(&version).any(|(name, _)| name.starts_with("Podman")) {
+            return Err(EngineError::Podman);
+        }
+        let api = negotiated(endpoint, &version)?;
+        transport.set_version(api);
+        let info = runtime
+            .block_on(docker.info())
+            .map_err(|error| request("the engine's state", error))?;
+        let info = EngineInfo::new(endpoint, &version, api, info)?;
+        Ok(Self { info, api, docker, runtime: Arc::new(runtime) })
+    }
+
+    /// What the engine tells of itself.
+    #[must_use]
+    pub fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    /// What the engine tells of an image, by name or ID.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchImage`], or what is wrong with the answer.
+    pub fn image(&self, name: &str) -> Result<Image, EngineError> {
+        const WHAT: &str = "the image";
+        let is_containerd = matches!(self.info.store, ImageStore::Containerd { .. });
+        let docker = if is_containerd && self.api >= ApiVersion::PLATFORMS {
+            with_query(&self.docker, "manifests=1".to_owned())
+        } else {
+            self.docker.clone()
+        };
+        match self.runtime.block_on(docker.inspect_image(name)) {
+            Ok(image) => Image::new(image),
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {
+                let similar = self.similar(name);
+                Err(EngineError::NoSuchImage { name: name.to_owned(), similar })
+            }
+            Err(error) => Err(request(WHAT, error)),
+        }
+    }
+
+    /// Names of images that are similar; none if the engine does not say.
+    fn similar(&self, name: &str) -> Vec<String> {
+        let images = self.runtime.block_on(self.docker.list_images(None::<ListImagesOptions>));
+        let names = images.unwrap_or_default().into_iter().flat_map(|image| image.repo_tags);
+        let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let score = |other: &String| {
+            let whole = strsim::jaro_winkler(name, other);
+            whole.max(strsim::jaro_winkler(&base(name), &base(other)))
+        };
+        let mut scored: Vec<(f64, String)> =
+            names.map(|name| (score(&name), name)).filter(|(score, _)| *score >= SIMILAR).collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        scored.into_iter().take(MAX_SIMILAR).map(|(_, name)| name).collect()
+    }
+
+    /// Whether `docker save` of one platform can be asked for.
+    #[must_use]
+    pub fn exports_platforms(&self) -> bool {
+        matches!(self.info.store, ImageStore::Containerd { .. })
+            && self.api >= ApiVersion::PLATFORMS
+    }
+
+    /// `docker save`: nothing of it is kept anywhere. A platform only where the engine
+    /// [knows that](Self::exports_platforms).
+    ///
+    /// # Errors
+    /// When the engine refuses. What goes wrong later is in [`Export::failure`].
+    pub fn export(&self, name: &str, platform: Option<&Platform>) -> Result<Export, EngineError> {
+        let mut docker = self.docker.clone().with_timeout(ARCHIVE);
+        if let Some(platform) = platform {
+            docker = with_query(&docker, format!("platform={}", encoded(platform)));
+        }
+        let mut export = Export {
+            runtime: Arc::clone(&self.runtime),
+            stream: Box::pin(docker.export_image(name)),
+            piece: Bytes::new(),
+            failure: Failure::default(),
+        };
+        // A refusal comes instead of the first piece.
+        match export.next() {
+            Ok(_) => Ok(export),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The client, speaking through our transport.
+fn docker(transport: &Arc<Transport>) -> Result<Docker, ApiError> {
+    let transport = Arc::clone(transport);
+    let send = move |request: BollardRequest| {
+        let transport = Arc::clone(&transport);
+        async move {
+            // All that is asked here has no body.
+            let response = transport.send(request.uri(), request.method().clone()).await;
+            response.map_err(ApiError::from)
+        }
+    };
+    let seconds = ANSWER.as_secs();
+    Docker::connect_with_custom_transport(
+        send,
+        Some("http://docker"),
+        seconds,
+        bollard::API_DEFAULT_VERSION,
+    )
+}
+
+/// A client whose requests carry this query: bollard's own functions don't know these parameters.
+fn with_query(docker: &Docker, query: String) -> Docker {
+    docker.clone().with_request_modifier(move |mut request| {
+        let with: Result<Uri, _> = format!("{}?{query}", request.uri().path()).parse();
+        if let Ok(uri) = with {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
+}
+
+/// A platform as the API wants it: JSON, percent-encoded.
+fn encoded(platform: &Platform) -> String {
+    let json = serde_json::to_string(platform).unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    json.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// The pinned version, else the newest that both sides know.
+fn negotiated(endpoint: &Endpoint, version: &SystemVersion) -> Result<ApiVersion, EngineError> {
+    if let Some(pinned) = endpoint.api_version {
+        return Ok(pinned);
+    }
+    let text = version.api_version.as_deref().unwrap_or_default();
+    let newest: ApiVersion = text.parse().map_err(|()| EngineError::Answer {
+        what: "its version",
+        problem: format!("names the API version {text:?}"),
+    })?;
+    Ok(newest.min(ApiVersion::NEWEST))
+}
+
+fn components(version: &SystemVersion) -> impl Iterator<Item = (&str, Option<&str>)> {
+    version.components.iter().flatten().map(|component| {
+        let go = component.details.as_ref().and_then(|details| details.get("GoVersion"));
+        (component.name.as_str(), go.map(String::as_str))
+    })
+}
+
+impl EngineInfo {
+    fn new(
+        endpoint: &Endpoint,
+        version: &SystemVersion,
+        api: ApiVersion,
+        info: SystemInfo,
+    ) -> Result<Self, EngineError> {
+        let (what, driver) = ("its state", info.driver.unwrap_or_default());
+        if driver.is_empty() {
+            return Err(EngineError::Answer { what, problem: "names no storage driver".into() });
+        }
+        // Engines before API 1.35 say it at the top only.
+        let go = components(version)
+            .find_map(|(name, go)| go.filter(|_| name == "Engine"))
+            .or(version.go_version.as_deref());
+        let host = Platform {
+            os: info.os_type.unwrap_or_default(),
+            architecture: info.architecture.unwrap_or_default(),
+            variant: String::new(),
+        };
+        Ok(Self {
+            endpoint: endpoint.name.clone(),
+            version: version.version.clone().unwrap_or_default(),
+            api: api.to_string(),
+            go_version: go.unwrap_or_default().to_owned(),
+            store: ImageStore::from_info(&driver, &info.driver_status.unwrap_or_default()),
+            host: host.normalized(),
+            root: info.docker_root_dir.unwrap_or_default().into(),
+            falls_back: api >= ApiVersion::FALLBACK,
+        })
+    }
+}
+
+impl Image {
+    fn new(image: ImageInspect) -> Result<Self, EngineError> {
+        let manifests = image.manifests.unwrap_or_default();
+        let manifests = manifests
+            .into_iter()
+            .map(|manifest| {
+                Ok((digest("a manifest", manifest.descriptor.digest)?, manifest.available))
+            })
+            .collect::<Result<_, _>>()?;
+        let layers = image.root_fs.and_then(|fs| fs.layers).unwrap_or_default();
+        Ok(Self {
+            id: digest("Id", image.id)?,
+            tags: image.repo_tags.unwrap_or_default(),
+            repo_digests: image.repo_digests.unwrap_or_default(),
+            layers: layers
+                .into_iter()
+                .map(|layer| digest("a layer", Some(layer)))
+                .collect::<Result<_, _>>()?,
+            descriptor: image.descriptor.map(descriptor).transpose()?,
+            manifests,
+        })
+    }
+}
+
+fn descriptor(from: OciDescriptor) -> Result<Descriptor, EngineError> {
+    let digest = digest("Descriptor", from.digest)?;
+    match (from.media_type, from.size.map(u64::try_from)) {
+        (Some(media_type), Some(Ok(size))) => Ok(Descriptor::new(media_type, digest, size)),
+        _ => Err(EngineError::Answer {
+            what: "the image",
+            problem: "has a Descriptor without media type or size".to_owned(),
+        }),
+    }
+}
+
+fn digest(of: &str, text: Option<String>) -> Result<Digest, EngineError> {
+    let text = text.unwrap_or_default();
+    text.parse().map_err(|_| EngineError::Answer {
+        what: "the image",
+        problem: format!("has {text:?} where a digest is expected ({of})"),
+    })
+}
+
+fn request(what: &'static str, error: ApiError) -> EngineError {
+    let message = match error {
+        ApiError::DockerResponseServerError { message, .. } => message,
+        error => causes(&error),
+    };
+    EngineError::Request { what, message: message.trim().to_owned() }
+}
+
+/// An error with its causes: hyper's alone say little.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What an export failed with; known to the reader and to whoever gave it away.
+type Failure = Arc<Mutex<Option<EngineError>>>;
+
+/// The tar of an image, as the engine writes it.
+pub struct Export {
+    runtime: Arc<Runtime>,
+    stream: Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>>>>,
+    piece: Bytes,
+    failure: Failure,
+}
+
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Export")
+    }
+}
+
+/// What becomes of an [`Export`] that was given to a reader.
+#[derive(Clone, Debug, Default)]
+pub struct ExportFailure(Failure);
+
+impl ExportFailure {
+    /// What broke the stream, if that happened.
+    #[must_use]
+    pub fn take(&self) -> Option<EngineError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Export {
+    /// Tells later whether the stream broke: a reader may have more to say about the bytes than
+    /// about that.
+    #[must_use]
+    pub fn failure(&self) -> ExportFailure {
+        ExportFailure(Arc::clone(&self.failure))
+    }
+
+    /// Waits for the next piece; whether there is one.
+    fn next(&mut self) -> Result<bool, EngineError> {
+        while self.piece.is_empty() {
+            match self.runtime.block_on(self.stream.next()) {
+                None => return Ok(false),
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => return Err(request("docker save", error)),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Read for Export {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Err(error) = self.next() {
+            let text = error.to_string();
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Err(io::Error::other(text));
+        }
+        let length = buffer.len().min(self.piece.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}
