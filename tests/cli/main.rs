@@ -18,6 +18,8 @@ mod about;
 mod blob;
 mod cache;
 mod cert;
+#[cfg(target_os = "linux")]
+mod crash;
 mod crl;
 #[cfg(feature = "docker")]
 mod daemon;
@@ -28,8 +30,12 @@ mod parity;
 mod policy;
 mod recursive;
 mod sign;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod tamper;
 mod timestamp;
+#[cfg(target_os = "linux")]
+mod tools;
 mod verify;
 
 use std::fs;

@@ -104,7 +104,7 @@ fn policies() -> Vec<String> {
 
 /// A host with three signed layouts: plain, timestamped with an expired leaf, revocable. The
 /// reference's own are in the form that notation 1.3 does not see, so they are attached anew.
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     let host = Host::ready();
     for (kind, name, file) in [
         ("ca", "inter", "valid/inter.crt"),
@@ -138,7 +138,7 @@ fn host() -> Host {
     host
 }
 
-fn copy_unsigned(host: &Host, name: &str) {
+pub(crate) fn copy_unsigned(host: &Host, name: &str) {
     for file in ["oci-layout", "index.json"] {
         host.write(&format!("{name}/{file}"), fs::read(data("lay0").join(file)).unwrap());
     }
@@ -149,7 +149,7 @@ fn copy_unsigned(host: &Host, name: &str) {
     }
 }
 
-fn notation_accepts(binary: &Path, host: &Host, reference: &str) -> bool {
+pub(crate) fn notation_accepts(binary: &Path, host: &Host, reference: &str) -> bool {
     let output = Command::new(binary)
         .args(["verify", "--oci-layout", "--scope", "local/x", reference])
         .current_dir(host.path(""))

@@ -1,0 +1,170 @@
+//! What is left when a writer is killed, and when many write at once.
+//!
+//! strace kills dockseal on entering one system call after the other, so that every state that the
+//! files go through is the last one of some run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use snapbox::cmd::cargo_bin;
+
+use crate::parity::{copy_unsigned, notation_accepts};
+use crate::tools::can_trace;
+use crate::{Host, MANIFEST};
+
+/// Calls that change files, or which one is changed. `?`: not every architecture has it.
+const CALLS: &str = "openat,?mkdir,mkdirat,write,?pwrite64,?writev,fchmod,?chmod,fchmodat,fsync,\
+                     fdatasync,ftruncate,flock,?rename,renameat,?renameat2,?link,linkat,?unlink,\
+                     unlinkat,close";
+
+/// The calls of a run from the first file it creates on: name, and the how manieth of that name.
+fn calls(host: &Host, arguments: &[&str]) -> Vec<(String, usize)> {
+    let (status, trace) = host.trace(&["-e", &format!("trace={CALLS}")], arguments);
+    assert_eq!(status, Some(0), "{trace:#?}");
+    let mut counts = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in &trace {
+        let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
+        let count = counts.entry(call).or_default();
+        *count += 1;
+        if !calls.is_empty() || line.contains("O_CREAT") {
+            calls.push((call.to_owned(), *count));
+        }
+    }
+    calls
+}
+
+/// Runs a command once for each of its calls, killed there. `prepare` lays the files out anew,
+/// `check` looks at what is left.
+fn killed_everywhere(host: &Host, arguments: &[&str], prepare: &dyn Fn(), check: &dyn Fn(&str)) {
+    prepare();
+    let calls = calls(host, arguments);
+    for needed in ["openat", "write", "fsync", "rename"] {
+        assert!(calls.iter().any(|(call, _)| call.starts_with(needed)), "{calls:?}");
+    }
+    for (call, number) in calls {
+        prepare();
+        let inject = format!("inject={call}:signal=SIGKILL:when={number}");
+        let (status, _) = host.trace(&["-e", &inject], arguments);
+        assert_eq!(status, None, "{call} {number}: not killed");
+        check(&format!("killed at {call} {number}"));
+    }
+}
+
+/// Digests of the signatures in a layout, as it lists them.
+fn signatures(host: &Host, layout: &str) -> Vec<String> {
+    let output = host.run(&["--format", "json", "list", "--oci-layout", layout]).code(0);
+    let document: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let list = document["signatures"].as_array().unwrap();
+    list.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Makes `to` a copy of `from`, whatever was there.
+fn restore(host: &Host, from: &str, to: &str) {
+    let _ = fs::remove_dir_all(host.path(to));
+    copy_tree(&host.path(from), &host.path(to));
+}
+
+#[test]
+fn a_layout_survives_a_killed_writer() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    copy_unsigned(&host, "before");
+    for format in ["jws", "cose"] {
+        let sign = ["sign", "--oci-layout", "--signature-format", format, "before:v1"];
+        host.run(&sign).code(0);
+    }
+    let before = signatures(&host, "before:v1");
+    assert_eq!(before.len(), 2);
+    let oracle = std::env::var_os("NOTATION_BIN");
+    // notation 1.3 knows but this name.
+    fs::copy(host.path("config/trustpolicy.oci.json"), host.path("config/trustpolicy.json"))
+        .unwrap();
+    let sign = ["sign", "--oci-layout", "lay:v1"];
+    killed_everywhere(&host, &sign, &|| restore(&host, "before", "lay"), &|point| {
+        let left = signatures(&host, "lay:v1");
+        assert!(before.iter().all(|it| left.contains(it)), "{point}: {left:?}");
+        assert!(left.len() <= 3, "{point}: {left:?}");
+        host.run(&["verify", "--oci-layout", "--scope", "local/x", "lay:v1"]).code(0);
+        if let Some(binary) = &oracle {
+            assert!(notation_accepts(Path::new(binary), &host, "lay:v1"), "{point}");
+        }
+        // What the killed one left behind does not disturb the next.
+        host.run(&sign).code(0);
+        assert_eq!(signatures(&host, "lay:v1").len(), left.len() + 1, "{point}");
+    });
+}
+
+#[test]
+fn a_signature_file_is_there_whole_or_not_at_all() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    host.run(&["sign", "--local", "-o", "before.sig", MANIFEST]).code(0);
+    let before = host.read("before.sig");
+    let sign = ["sign", "--local", "-o", "a.sig", MANIFEST];
+    killed_everywhere(&host, &sign, &|| host.write("a.sig", &before), &|point| {
+        assert!(!host.read("a.sig").is_empty(), "{point}");
+        host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(0);
+    });
+}
+
+#[test]
+fn the_cache_survives_a_killed_writer() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    host.run(&["sign", "--local", MANIFEST]).code(0);
+    copy_tree(&host.path("cache"), &host.path("before"));
+    let sign = ["sign", "--local", MANIFEST];
+    killed_everywhere(&host, &sign, &|| restore(&host, "before", "cache"), &|point| {
+        let verify = host.run(&["verify", "--local", MANIFEST]);
+        assert_eq!(verify.get_output().status.code(), Some(0), "{point}");
+        host.run(&sign).code(0);
+        host.run(&["verify", "--local", MANIFEST]).code(0);
+    });
+}
+
+#[test]
+fn twenty_concurrent_runs_leave_twenty_signatures() {
+    let host = Host::ready();
+    copy_unsigned(&host, "lay");
+    let runs: Vec<_> = (0..20)
+        .map(|_| {
+            Command::new(cargo_bin!("dockseal"))
+                .args(["sign", "--quiet", "--oci-layout", "lay:v1"])
+                .current_dir(host.path(""))
+                .env("NOTATION_CONFIG", "config")
+                .env("NOTATION_CACHE", "cache")
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    let mut found = signatures(&host, "lay:v1");
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 20);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+}
