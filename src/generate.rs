@@ -14,6 +14,8 @@ mod encode;
 mod error;
 mod given;
 mod graph;
+mod layer_source;
+mod push_cache;
 mod select;
 mod stored;
 mod views;
@@ -25,6 +27,10 @@ use std::str::FromStr;
 pub use self::cache::{LayerCache, Pruned};
 pub use self::error::GenerateError;
 pub use self::given::GivenManifest;
+pub use self::layer_source::{sizes_in_archive, sizes_in_manifest};
+pub use self::push_cache::{
+    KnownSize, LayerVerdict, Prediction, Reason, Verdict, predict, sizes_of,
+};
 pub use self::select::ImageChoice;
 
 use self::encode::GzipLayers;
@@ -240,6 +246,10 @@ pub enum Note {
         /// The manifest.
         manifest: Digest,
     },
+    /// What a push sends for a layer, and how sure that is.
+    Layer(LayerVerdict),
+    /// A manifest that the engine recorded for the image, `repository@digest`.
+    Recorded(String),
     /// Images beside the one that was asked for.
     OtherImages(usize),
     /// Signatures or attestations of images in the archive, not looked at.
@@ -254,7 +264,10 @@ impl Note {
     /// Whether it is only of interest to someone who asked for details.
     #[must_use]
     pub fn is_detail(&self) -> bool {
-        matches!(self, Self::Writer(..) | Self::Referrers(_) | Self::OtherImages(_))
+        !matches!(
+            self,
+            Self::AssumedGeneration(_) | Self::TrailingData | Self::InsteadOfIndex { .. }
+        )
     }
 }
 
@@ -270,6 +283,8 @@ impl fmt::Display for Note {
                 f,
                 "not all platforms of {index} are here, so the engine pushes {manifest} alone"
             ),
+            Self::Layer(layer) => layer.fmt(f),
+            Self::Recorded(reference) => write!(f, "the engine pulled or pushed {reference}"),
             Self::OtherImages(n) => write!(f, "{n} other images in the archive were not looked at"),
             Self::Referrers(n) => write!(f, "{n} signatures or attestations in the archive"),
             Self::TrailingData => f.write_str("there is data behind the end of the archive"),

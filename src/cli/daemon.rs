@@ -5,23 +5,22 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use crate::content::distribution::Distribution;
 use crate::content::docker::{
     Address, ClientEnv, ClientOptions, Dialer, Endpoint, Engine, EngineInfo, Image, ImageStore,
 };
-use crate::fsutil;
-use crate::generate::{self, Generated, ImageChoice, Origin, PushFrom, PushingEngine};
+use crate::generate::{self, Generated, ImageChoice, Note, Origin, PushFrom, PushingEngine};
 use crate::gogzip::Generation;
-use crate::image::config;
-use crate::image::digest::Digest;
 use crate::image::reference::Reference;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::push::Known;
 use super::source::{ImageArgs, Question};
 
 /// The docker client whose engine is meant.
@@ -153,22 +152,67 @@ pub(super) fn examine(
         args = args.with_generation(generation(&info.go_version)?);
     }
     if is_graph && image.layers.is_empty() && question.manifest.is_none() {
-        return without_layers(info, &image, is_local);
+        return without_layers(&args, info, &image, is_local);
     }
-    let platform = args.platform.as_ref().filter(|_| engine.exports_platforms());
-    // The image that the engine told of, whatever happens to its name meanwhile.
-    let by_id = is_graph || platform.is_none() && question.manifest.is_none();
-    let choice = by_id.then(|| image.id.to_string().parse::<ImageChoice>());
-    let choice = choice.transpose().map_err(|error| Failure::of(Exit::Internal, &error))?;
-    let export = engine.export(&wanted.exported(&image), platform)?;
-    let failure = export.failure();
-    let answer = args.answer(args.stream(Box::new(export)), choice, question, context);
-    let generated = answer.map_err(|failed| match failure.take() {
-        Some(error) => Failure::from(error),
-        None => failed.prefixed(&format!("docker-daemon:{name}")),
-    })?;
+    let asking = Asking { engine: &engine, image: &image, exported: wanted.exported(&image), name };
+    let mut generated = asking.ask(&args, question, context)?;
     agrees(info, &image, &generated, &args)?;
-    Ok(generated)
+    if question.manifest.is_some() || !is_graph {
+        return Ok(generated);
+    }
+    generated.notes.extend(image.repo_digests.iter().cloned().map(Note::Recorded));
+    let known = Known {
+        distribution: distribution(info, is_local),
+        recorded: image.repo_digests.clone(),
+        signing: question.signing,
+    };
+    let options = args.options(None, question.content, context);
+    let mut again =
+        |generation| asking.ask(&args.clone().with_generation(generation), question, context);
+    args.push.settle(generated, &known, &options, &mut again, context)
+}
+
+/// An image that an engine is asked for, if need be twice.
+struct Asking<'a> {
+    engine: &'a Engine,
+    image: &'a Image,
+    exported: String,
+    /// As the user wrote it.
+    name: &'a str,
+}
+
+impl Asking<'_> {
+    fn ask(
+        &self,
+        args: &ImageArgs,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
+        let is_graph = matches!(self.engine.info().store, ImageStore::Graph { .. });
+        let platform = args.platform.as_ref().filter(|_| self.engine.exports_platforms());
+        // The image that the engine told of, whatever happens to its name meanwhile.
+        let by_id = is_graph || platform.is_none() && question.manifest.is_none();
+        let choice = by_id.then(|| self.image.id.to_string().parse::<ImageChoice>());
+        let choice = choice.transpose().map_err(|error| Failure::of(Exit::Internal, &error))?;
+        let export = self.engine.export(&self.exported, platform)?;
+        let failure = export.failure();
+        args.answer(args.stream(Box::new(export)), choice, question, context).map_err(|failed| {
+            match failure.take() {
+                Some(error) => Failure::from(error),
+                None => failed.prefixed(&format!("docker-daemon:{}", self.name)),
+            }
+        })
+    }
+}
+
+/// Where a graph-driver engine of this host keeps what it pulled and pushed.
+fn distribution(info: &EngineInfo, is_local: bool) -> Option<Distribution> {
+    match &info.store {
+        ImageStore::Graph { driver } if is_local => {
+            Some(Distribution::of_engine(&info.root, driver))
+        }
+        _ => None,
+    }
 }
 
 fn generation(go_version: &str) -> Result<Generation, Failure> {
@@ -228,26 +272,25 @@ fn agrees(
 }
 
 /// An image without layers can't be saved by a graph-driver engine, but its config is a file.
-fn without_layers(info: &EngineInfo, image: &Image, is_local: bool) -> Result<Generated, Failure> {
-    let unknown = |why: String| {
+fn without_layers(
+    args: &ImageArgs,
+    info: &EngineInfo,
+    image: &Image,
+    is_local: bool,
+) -> Result<Generated, Failure> {
+    let unknown = |why: &str| {
         let text = "an image without layers can't be saved by a graph-driver engine";
         Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}"))
             .with_hint(Some("run this as root on the host of the engine".to_owned()))
     };
-    if !is_local {
-        return Err(unknown("is on another host".to_owned()));
-    }
-    let path = config_file(info, &image.id);
-    let bytes = fsutil::read_bounded(&path, config::MAX_BYTES as u64)
-        .map_err(|error| unknown(format!("can't be read: {error}")))?;
-    Ok(generate::without_layers(&bytes, &image.id)?)
-}
-
-/// The file in which a graph-driver engine keeps a config.
-fn config_file(info: &EngineInfo, id: &Digest) -> PathBuf {
-    let ImageStore::Graph { driver } = &info.store else { return PathBuf::new() };
-    let images = Path::new("image").join(driver).join("imagedb/content/sha256");
-    info.root.join(images).join(id.hex())
+    let named = args.push.distribution_dir.as_deref().map(Distribution::at);
+    let distribution = named
+        .or_else(|| distribution(info, is_local))
+        .ok_or_else(|| unknown("is on another host"))?;
+    let config = distribution
+        .config(&image.id)
+        .map_err(|error| unknown(&format!("can't be read: {error}")))?;
+    Ok(generate::without_layers(&config, &image.id)?)
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ mod output;
 mod output_file;
 mod policy;
 mod progress_bar;
+mod push;
 mod recursive;
 mod report;
 mod sign;

@@ -203,7 +203,7 @@ pub(super) fn read_pair(
 impl SignArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let format = self.format.format(context)?;
-        let subject = self.subject.resolve(context)?;
+        let subject = self.subject.resolve_to_sign(context)?;
         self.refuse_overwriting(&subject)?;
         if let Some(output) = &self.output {
             self.check_name(context, output, format)?;

@@ -1,6 +1,7 @@
 //! SOURCE: where an image is, by the transport names that container users know
 //! (containers/image, skopeo, podman).
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress_bar::ProgressBar;
+use super::push::{Known, PushArgs};
 
 /// How names of archives end; images are seldom called so.
 const ARCHIVE_NAMES: [&str; 6] = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
@@ -85,6 +87,17 @@ impl FromStr for Source {
     }
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive { path, image: None } => write!(f, "{}", path.display()),
+            Self::Archive { path, image: Some(image) } => write!(f, "{} ({image})", path.display()),
+            Self::Stdin { .. } => f.write_str("-"),
+            Self::Daemon { transport, name } => write!(f, "{transport}:{name}"),
+        }
+    }
+}
+
 /// What is asked about an image.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Question {
@@ -92,6 +105,8 @@ pub(super) struct Question {
     pub(super) manifest: Option<GivenManifest>,
     /// How much of it is read.
     pub(super) content: Content,
+    /// Whether the answer is to be signed.
+    pub(super) signing: bool,
 }
 
 /// Options for images in archives.
@@ -127,6 +142,8 @@ pub(super) struct ImageArgs {
     /// Draw no progress bar
     #[arg(long)]
     no_progress: bool,
+    #[command(flatten)]
+    pub(super) push: PushArgs,
     /// The engine that was asked; no option.
     #[arg(skip)]
     pub(super) engine: Option<PushingEngine>,
@@ -179,7 +196,21 @@ impl ImageArgs {
             }
             (None, image) => image.clone(),
         };
-        self.answer(stream, image, question, context)
+        let generated = self.answer(stream, image.clone(), question, context)?;
+        if question.manifest.is_some() || !self.push.is_asked() {
+            return Ok(generated);
+        }
+        let options = self.options(None, question.content, context);
+        let mut again = |generation| match source {
+            Source::Archive { path, .. } => {
+                let other = self.clone().with_generation(generation);
+                let stream = archive::Source::Path(path.clone());
+                other.answer(stream, image.clone(), question, context)
+            }
+            _ => Err(Failure::new(Exit::NotDeterminable, "standard input can't be read twice")
+                .with_hint(Some("name the archive instead of piping it".to_owned()))),
+        };
+        self.push.settle(generated, &Known::default(), &options, &mut again, context)
     }
 
     /// Answers a question about an image in an archive that is at hand.
@@ -190,25 +221,7 @@ impl ImageArgs {
         question: &Question,
         context: &Context,
     ) -> Result<Generated, Failure> {
-        let mut limits = Limits::default();
-        if let Some(bytes) = self.max_size {
-            (limits.total_bytes, limits.layer_bytes) = (bytes, bytes);
-        }
-        limits.ratio = self.max_ratio.unwrap_or(limits.ratio);
-        let mut options = Options {
-            generation: self.go_gzip,
-            image,
-            platform: self.platform.clone(),
-            push_from: self.push_from,
-            content: question.content,
-            engine: self.engine.clone(),
-            cache: self.cache(context),
-            limits,
-            ..Options::default()
-        };
-        if let Some(jobs) = self.jobs {
-            options.threads = jobs;
-        }
+        let options = self.options(image, question.content, context);
         let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
         let path = match &source {
             archive::Source::Path(path) => Some(path.clone()),
@@ -241,6 +254,35 @@ impl ImageArgs {
         }
         context.printer.detail(format_args!("note: {}", generated.origin));
         Ok(generated)
+    }
+
+    /// What is generated, within which limits.
+    pub(super) fn options(
+        &self,
+        image: Option<ImageChoice>,
+        content: Content,
+        context: &Context,
+    ) -> Options {
+        let mut limits = Limits::default();
+        if let Some(bytes) = self.max_size {
+            (limits.total_bytes, limits.layer_bytes) = (bytes, bytes);
+        }
+        limits.ratio = self.max_ratio.unwrap_or(limits.ratio);
+        let mut options = Options {
+            generation: self.go_gzip,
+            image,
+            platform: self.platform.clone(),
+            push_from: self.push_from,
+            content,
+            engine: self.engine.clone(),
+            cache: self.cache(context),
+            limits,
+            ..Options::default()
+        };
+        if let Some(jobs) = self.jobs {
+            options.threads = jobs;
+        }
+        options
     }
 
     /// A stream, spooled if that is wanted.

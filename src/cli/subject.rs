@@ -133,12 +133,21 @@ impl SubjectArgs {
         self.resolve_to(Content::Full, context)
     }
 
+    /// Finds the subject of a signature: what a push of it sends must be certain.
+    pub(super) fn resolve_to_sign(&self, context: &Context) -> Result<Subject, Failure> {
+        self.find(Content::Full, true, context)
+    }
+
     /// Finds the subject; `content` says how much of an image is hashed.
     pub(super) fn resolve_to(
         &self,
         content: Content,
         context: &Context,
     ) -> Result<Subject, Failure> {
+        self.find(content, false, context)
+    }
+
+    fn find(&self, content: Content, signing: bool, context: &Context) -> Result<Subject, Failure> {
         if let Some(text) = &self.descriptor {
             return given(text, context);
         }
@@ -151,7 +160,7 @@ impl SubjectArgs {
         if self.local {
             return self.local(Path::new(source), context);
         }
-        let question = Question { manifest: self.given()?, content };
+        let question = Question { manifest: self.given()?, content, signing };
         self.image(source, &self.image, &question, context)
     }
 
@@ -191,10 +200,7 @@ impl SubjectArgs {
         let again = path.is_some() || is_engine;
         let alternative = match generated.origin {
             Origin::Rendered(generation) if again && !image.names_generation() => {
-                Some(match generation {
-                    Generation::Go1_8 => Generation::Go1_27,
-                    Generation::Go1_27 => Generation::Go1_8,
-                })
+                Some(generation.other())
             }
             _ => None,
         };

@@ -44,6 +44,17 @@ impl Generation {
     }
 }
 
+impl Generation {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Go1_8 => Self::Go1_27,
+            Self::Go1_27 => Self::Go1_8,
+        }
+    }
+}
+
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
