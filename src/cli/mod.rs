@@ -34,6 +34,7 @@ mod daemon;
 mod daemon;
 mod digest;
 mod duration;
+mod explain;
 mod failure;
 mod inspect;
 mod key;
