@@ -15,6 +15,7 @@
 //!      │
 //!      ├─ content    ADAPTERS  archives, layouts and engines that hold images
 //!      ├─ signature  payload, algorithm, crypto, envelope, x509, signer
+//!      ├─ plugin     notation's plugins: programs that sign, or judge signatures
 //!      ├─ trust      policy, level, store, identity
 //!      ├─ store      where signatures live
 //!      ├─ gogzip     Go's gzip writer, byte for byte
@@ -28,6 +29,7 @@
 //! | image | sha2, oci-spec, serde | I/O beyond Read/Write |
 //! | content | image, progress, fsutil | signature, gogzip, store, cli |
 //! | signature | image, fsutil | content, trust, store; any clock or environment |
+//! | plugin | signature, image, fsutil, `std::process` | content, trust, store; any environment |
 //! | trust | signature::x509, fsutil | envelopes |
 //! | store | image, content, fsutil | crypto, trust |
 //! | use cases | the rooms beneath them | terminal, environment, `std::process` |
@@ -41,6 +43,7 @@ pub mod fsutil;
 pub mod generate;
 pub mod gogzip;
 pub mod image;
+pub mod plugin;
 pub mod progress;
 pub mod sign;
 pub mod signature;

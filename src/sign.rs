@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::hex;
 use crate::signature::envelope::{self, Envelope, EnvelopeError, EnvelopeFormat, SignRequest};
-use crate::signature::payload::{Payload, PayloadError};
-use crate::signature::signer::Signer;
+use crate::signature::payload::{MemberOrder, Payload, PayloadError};
+use crate::signature::signer::{EnvelopeGenerator, EnvelopeOrder, Signer};
 use crate::signature::x509::CertificateRules;
 use crate::store::{Added, NewSignature, SignatureStore, StoreError};
 
@@ -71,10 +71,45 @@ pub fn sign(
     let mut request = SignRequest::new(payload, options.now);
     request.expiry =
         options.expires_in.map(|duration| expiry(options.now, duration)).transpose()?;
-    request.signing_agent = Some(SIGNING_AGENT.to_owned());
+    request.signing_agent = Some(match signer.agent() {
+        Some(agent) => format!("{SIGNING_AGENT} {agent}"),
+        None => SIGNING_AGENT.to_owned(),
+    });
     request.rules = options.certificate_rules;
     let bytes = envelope::sign(options.format, &request, signer)?;
-    Ok(to_store(&Envelope::decode(&bytes, options.format)?)?)
+    Ok(to_store(&Envelope::decode(&bytes, options.format)?, BTreeMap::new())?)
+}
+
+/// As [`sign`], with a whole envelope that somebody else makes (§8.2, `generate-envelope`). It must
+/// sign what was asked for and verify; annotations come with it, and never replace ours.
+///
+/// # Errors
+/// [`SignError`]; further when the envelope has no expiry although one was asked for.
+pub fn generate(
+    subject: &Descriptor,
+    options: &SignOptions,
+    generator: &dyn EnvelopeGenerator,
+) -> Result<NewSignature, SignError> {
+    let payload = Payload::new(subject, options.user_metadata.clone())?;
+    let expires_in = options
+        .expires_in
+        .map(|duration| {
+            expiry(options.now, duration)?;
+            u64::try_from(duration.as_secs()).map_err(|_| SignError::Expiry { duration })
+        })
+        .transpose()?;
+    let order = EnvelopeOrder {
+        format: options.format,
+        payload: &payload.to_json(MemberOrder::Declaration),
+        expires_in,
+    };
+    let made = generator.generate(&order).map_err(envelope::SignError::from)?;
+    let rules = options.certificate_rules;
+    let content = envelope::check_generated(options.format, &made.bytes, &payload, rules)?;
+    if expires_in.is_some() && content.expiry().is_none() {
+        return Err(SignError::NoExpiry);
+    }
+    Ok(to_store(&Envelope::decode(&made.bytes, options.format)?, made.annotations)?)
 }
 
 /// Attaches an envelope that exists to `subject`, which it must have signed. Whether it is trusted
@@ -96,25 +131,27 @@ pub fn attachable(
             found: Box::new(subject.clone()),
         });
     }
-    Ok(to_store(&envelope)?)
+    Ok(to_store(&envelope, BTreeMap::new())?)
 }
 
-/// The envelope with the annotations that notation gives signature manifests (§9.1).
-fn to_store(envelope: &Envelope) -> Result<NewSignature, EnvelopeError> {
+/// The envelope with the annotations that notation gives signature manifests (§9.1), over those
+/// it came with.
+fn to_store(
+    envelope: &Envelope,
+    mut annotations: BTreeMap<String, String>,
+) -> Result<NewSignature, EnvelopeError> {
     let content = envelope.unverified_content()?;
     let thumbprints: Vec<_> = content
         .certificates()
         .iter()
         .map(|certificate| format!("\"{}\"", hex(&certificate.sha256_fingerprint())))
         .collect();
-    let annotations = [
-        (THUMBPRINT, format!("[{}]", thumbprints.join(","))),
-        (CREATED, content.signing_time().to_string()),
-    ];
+    annotations.insert(THUMBPRINT.to_owned(), format!("[{}]", thumbprints.join(",")));
+    annotations.insert(CREATED.to_owned(), content.signing_time().to_string());
     Ok(NewSignature {
         bytes: envelope.bytes().to_vec(),
         media_type: envelope.format().media_type(),
-        annotations: annotations.map(|(key, value)| (key.to_owned(), value)).into(),
+        annotations,
     })
 }
 
@@ -155,6 +192,9 @@ pub enum SignError {
         /// The duration that was asked for.
         duration: SignedDuration,
     },
+    /// An envelope that was made elsewhere lacks the expiry that was asked for.
+    #[error("generated signature has no expiry, although one was asked for")]
+    NoExpiry,
     /// The artifact or the metadata can't be signed.
     #[error(transparent)]
     Payload(#[from] PayloadError),

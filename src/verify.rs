@@ -9,10 +9,14 @@
 //!           -> the signed descriptor is the artifact's -> the asked-for metadata is signed
 //! ```
 //!
+//! A signature may demand a plugin that judges identity, revocation or both instead (§8.3). It is
+//! looked for once the signer's chain has led to a trust store, never before (rule N-02): any signer
+//! can write any name. Its verdict is asked for after the rest of the five.
+//!
 //! The policy decides whether a failure of the first five is an error or a warning; the last two
 //! are always enforced. The first candidate that passes is the answer. If none does, the failure
 //! of the one that came furthest is (security.md S2: the verdict is deny unless shown otherwise).
-//! Nothing is executed, and no socket is opened (N-27).
+//! No socket is opened (N-27).
 
 mod artifact;
 mod authenticity;
@@ -29,7 +33,8 @@ use jiff::Timestamp;
 
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
-use crate::signature::envelope::{Envelope, EnvelopeFormat, SignedContent};
+use crate::plugin::{Capability, VerificationPlugin, VerifierError, VerifierPlugins};
+use crate::signature::envelope::{Envelope, EnvelopeFormat, PluginRequirement, SignedContent};
 use crate::signature::x509::CertificateRules;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore, StoredSignature};
 use crate::trust::crls::RevocationData;
@@ -61,6 +66,8 @@ pub struct VerifyOptions {
     pub certificate_rules: CertificateRules,
     /// What is known about revocation.
     pub revocation: RevocationData,
+    /// The plugins that signatures may demand. Without them, one that does is not trusted.
+    pub plugins: Option<VerifierPlugins>,
 }
 
 impl VerifyOptions {
@@ -73,6 +80,7 @@ impl VerifyOptions {
             user_metadata: BTreeMap::new(),
             certificate_rules: CertificateRules::Strict,
             revocation: RevocationData::default(),
+            plugins: None,
         }
     }
 }
@@ -302,18 +310,39 @@ impl Judgement<'_, '_> {
         let envelope = decode(&bytes, candidate)?;
         let integrity = integrity(&envelope, options.certificate_rules);
         let content = self.enforce(CheckId::Validation(ValidationType::Integrity), integrity)?;
-        let authenticity = authenticity::check(statement, anchors, &content);
-        self.record(ValidationType::Authenticity, authenticity)?;
-        if let Some(plugin) = content.verification_plugin() {
-            return Err(CandidateError::PluginRequired { name: plugin.name.clone() });
+        let anchor = authenticity::anchor(statement, anchors, &content);
+        let plugin = match content.verification_plugin() {
+            Some(needed) if anchor.is_ok() => Some(open_plugin(options, needed)?),
+            _ => None,
+        };
+        let judged_by_plugin = |kind| plugin.as_ref().is_some_and(|plugin| plugin.can(&kind));
+        let anchor = match anchor {
+            Ok(evidence) if judged_by_plugin(Capability::TrustedIdentityVerifier) => evidence,
+            anchor => {
+                let both = anchor.and_then(|anchor| {
+                    let identity = authenticity::identity(statement, &content)?;
+                    Ok(format!("{anchor}; {identity}"))
+                });
+                self.record(ValidationType::Authenticity, both)?;
+                String::new()
+            }
+        };
+        if let (Some(needed), None) = (content.verification_plugin(), &plugin) {
+            // The policy only logs that the signer is unknown. It is nobody's to choose a program.
+            return Err(CandidateError::PluginOfStranger { name: needed.name.clone() });
         }
         self.record(ValidationType::Expiry, moment::expiry(&content, options.now))?;
         let timestamp = moment::authentic(self.verifier, &envelope, &content);
         self.record(ValidationType::AuthenticTimestamp, timestamp)?;
-        let authentic = content.authentic_signing_time();
-        let revocation =
-            revocation::check(content.chain(), &options.revocation, authentic, options.now);
-        self.record(ValidationType::Revocation, revocation)?;
+        if !judged_by_plugin(Capability::RevocationCheckVerifier) || self.skips_revocation() {
+            let authentic = content.authentic_signing_time();
+            let revocation =
+                revocation::check(content.chain(), &options.revocation, authentic, options.now);
+            self.record(ValidationType::Revocation, revocation)?;
+        }
+        if let Some(plugin) = &plugin {
+            self.ask(plugin, &content, &anchor)?;
+        }
         let compared = artifact
             .compare(content.payload().target())
             .map(|found| Outcome { evidence: format!("{found} is what is signed"), value: found });
@@ -321,6 +350,51 @@ impl Judgement<'_, '_> {
         let metadata = has_metadata(content.payload().annotations(), &options.user_metadata);
         self.enforce(CheckId::UserMetadata, metadata)?;
         Ok((subject, content, Digest::sha256(&bytes)))
+    }
+
+    fn skips_revocation(&self) -> bool {
+        let level = self.verifier.statement.level();
+        level.action(ValidationType::Revocation) == ValidationAction::Skip
+    }
+
+    /// Has a plugin judge what it can, unless the policy skips that; `anchor` is what is known of
+    /// the signer. Critical attributes it has not processed are nobody's (rule N-01), also when
+    /// there was nothing to ask it.
+    fn ask(
+        &mut self,
+        plugin: &VerificationPlugin<'_>,
+        content: &SignedContent,
+        anchor: &str,
+    ) -> Result<(), CandidateError> {
+        let mut wanted = plugin.capabilities().to_vec();
+        if self.skips_revocation() {
+            wanted.retain(|capability| *capability != Capability::RevocationCheckVerifier);
+        }
+        if wanted.is_empty() {
+            return Ok(content.require_processed(&[])?);
+        }
+        let identities = self.verifier.statement.identities().texts();
+        let verdict = plugin.verify(content, &identities, &wanted)?;
+        content.require_processed(&verdict.processed())?;
+        let name = plugin.name();
+        for capability in &wanted {
+            let (kind, evidence) = match capability {
+                Capability::TrustedIdentityVerifier => (
+                    ValidationType::Authenticity,
+                    format!("{anchor}; plugin {name:?} takes the signer for a trusted identity"),
+                ),
+                _ => (
+                    ValidationType::Revocation,
+                    format!("plugin {name:?} says that no certificate is revoked"),
+                ),
+            };
+            let result = verdict.of(capability);
+            if let Err(error @ VerifierError::Inconclusive { .. }) = result {
+                return Err(error.into());
+            }
+            self.record(kind, result.map(|()| evidence).map_err(Into::into))?;
+        }
+        Ok(())
     }
 
     /// Records a check whose failure is always an error.
@@ -397,6 +471,17 @@ fn decode(bytes: &[u8], candidate: &StoredSignature) -> Result<Envelope, Candida
         Some(format) => Envelope::decode(bytes, format)?,
         None => Envelope::decode_any(bytes)?,
     })
+}
+
+/// The plugin that a signature of a known signer demands.
+fn open_plugin<'o>(
+    options: &'o VerifyOptions,
+    needed: &PluginRequirement,
+) -> Result<VerificationPlugin<'o>, CandidateError> {
+    match &options.plugins {
+        Some(plugins) => Ok(plugins.open(needed)?),
+        None => Err(CandidateError::PluginRequired { name: needed.name.clone() }),
+    }
 }
 
 fn integrity(

@@ -12,7 +12,6 @@ use crate::fsutil;
 use crate::image::digest::Algorithm;
 use crate::sign::{self, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
-use crate::signature::signer::Signer as _;
 use crate::store::SignatureStore as _;
 use crate::store::detached::DetachedFiles;
 use crate::trust::files::{LegacyFile, PolicyFiles};
@@ -25,6 +24,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::inspect::InspectFileArgs;
 use super::output::{Format, Verbosity};
+use super::plugins::PluginArgs;
 use super::report::{self, PolicyInfo};
 use super::sign::{FormatArgs, KeyArgs};
 use super::subject::user_metadata;
@@ -102,7 +102,7 @@ impl SignArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let format = self.format.format(context)?;
         let target = self.target(format)?;
-        let signer = self.key.signer(context)?;
+        let signer = self.key.signer(context)?.for_blobs()?;
         let blob = hash(&self.file, Some(self.media_type.clone()))?;
         // Blobs are hashed with the algorithm of the key (spec/notation.md §11).
         let hash = signer.key_spec().signature_algorithm().hash();
@@ -113,7 +113,7 @@ impl SignArgs {
             user_metadata: self.user_metadata.iter().cloned().collect(),
             ..SignOptions::at(context.now)
         };
-        let envelope = sign::sign(&descriptor, &options, &signer)?;
+        let envelope = sign::sign(&descriptor, &options, &*signer)?;
         let printer = context.printer;
         let Some(target) = target else {
             printer.note(format_args!("Successfully signed {}", self.file.display()));
@@ -194,6 +194,8 @@ pub(super) struct VerifyArgs {
     user_metadata: Vec<(String, String)>,
     #[command(flatten)]
     revocation: RevocationArgs,
+    #[command(flatten)]
+    plugins: PluginArgs,
 }
 
 impl VerifyArgs {
@@ -216,6 +218,7 @@ impl VerifyArgs {
         let options = VerifyOptions {
             user_metadata: self.user_metadata.iter().cloned().collect(),
             revocation: self.revocation.load(context)?,
+            plugins: Some(self.plugins.verifiers(context)?),
             ..VerifyOptions::at(context.now)
         };
         let mut signatures = self.signature.into_iter();

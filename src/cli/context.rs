@@ -44,6 +44,7 @@ pub(crate) struct Dirs {
     config: Option<PathBuf>,
     cache: Option<PathBuf>,
     layers: Option<PathBuf>,
+    libexec: Option<PathBuf>,
 }
 
 /// A directory that is nowhere.
@@ -67,7 +68,7 @@ impl Dirs {
         let config = own("NOTATION_CONFIG").or_else(|| standard("XDG_CONFIG_HOME", ".config"));
         let cache = own("NOTATION_CACHE").or_else(|| standard("XDG_CACHE_HOME", ".cache"));
         let layers = base("XDG_CACHE_HOME", ".cache").map(|base| base.join("dockseal/layers"));
-        Self { config, cache, layers }
+        Self { config, cache, layers, libexec: own("NOTATION_LIBEXEC") }
     }
 
     /// Keys, trust stores and policies.
@@ -96,6 +97,15 @@ impl Dirs {
 }
 
 impl Dirs {
+    /// Plugins: below the configuration, unless `NOTATION_LIBEXEC` says where.
+    ///
+    /// # Errors
+    /// [`NoDirectory`].
+    pub(crate) fn plugins(&self) -> Result<PathBuf, NoDirectory> {
+        let parent = self.libexec.clone().map_or_else(|| self.config(), Ok)?;
+        Ok(parent.join("plugins"))
+    }
+
     /// dockseal's own cache of what layers compress to; notation has nothing like it.
     pub(crate) fn layers(&self) -> Option<PathBuf> {
         self.layers.clone()

@@ -12,6 +12,7 @@ use crate::content::docker::{EndpointError, EngineError};
 use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
+use crate::plugin::PluginError;
 use crate::sign::{AttachError, SignError};
 use crate::signature::envelope::EnvelopeError;
 use crate::signature::signer::SignerError;
@@ -211,6 +212,16 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<PluginError> for Failure {
+    fn from(error: PluginError) -> Self {
+        let exit = match &error {
+            PluginError::Name { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
 impl From<SignerError> for Failure {
     fn from(error: SignerError) -> Self {
         Self::of(Exit::Unavailable, &error)
@@ -283,10 +294,17 @@ impl From<SignError> for Failure {
     fn from(error: SignError) -> Self {
         let exit = match &error {
             SignError::Expiry { .. } | SignError::Payload(_) => Exit::Usage,
-            SignError::Envelope(_) | SignError::Store(_) => Exit::Unavailable,
+            SignError::Envelope(_) | SignError::NoExpiry | SignError::Store(_) => Exit::Unavailable,
             SignError::OwnResult(_) => Exit::Internal,
         };
-        Self::of(exit, &error)
+        // What a plugin says helps with it too.
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        let mut hint = None;
+        while let Some(error) = cause {
+            hint = hint.or_else(|| error.downcast_ref().and_then(PluginError::hint));
+            cause = error.source();
+        }
+        Self::of(exit, &error).with_hint(hint)
     }
 }
 

@@ -43,6 +43,7 @@ mod manifest;
 mod notation;
 mod output;
 mod output_file;
+mod plugins;
 mod policy;
 mod progress_bar;
 mod push;
@@ -133,6 +134,9 @@ enum Command {
     /// Manage the trust policy for images
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Manage notation's plugins, which hold keys or judge signatures
+    #[command(subcommand)]
+    Plugin(plugins::PluginCommand),
     /// Manage the signature cache
     #[command(subcommand)]
     Cache(cache::CacheCommand),
@@ -167,6 +171,7 @@ impl Command {
             Self::Cert(command) => command.run(context),
             Self::Key(command) => command.run(context),
             Self::Policy(command) => command.run(context),
+            Self::Plugin(command) => command.run(context),
             Self::Cache(command) => command.run(context),
             Self::Blob(command) => command.run(context),
             Self::Timestamp(command) => command.run(context),

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::image::descriptor::Descriptor;
 use crate::image::media_type;
-use crate::sign::{self, SignOptions};
-use crate::signature::signer::Signer;
+use crate::sign::SignOptions;
 use crate::store::SignatureStore;
 use crate::verify::{TrustedSignature, Verdict, Verifier, VerifyError};
 
@@ -13,6 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity};
 use super::report::{self, PolicyInfo};
+use super::sign::KeySigner;
 use super::subject::Subject;
 
 /// Which manifests have to be signed.
@@ -66,14 +66,14 @@ impl Part {
 pub(super) fn sign(
     subject: &Subject,
     options: &SignOptions,
-    signer: &dyn Signer,
+    signer: &KeySigner,
     store: &dyn SignatureStore,
     printer: Printer,
 ) -> Result<(), Failure> {
     let mut signed = Vec::new();
     for part in Part::of(subject, Reach::All)? {
         if part.is_here {
-            let envelope = sign::sign(&part.descriptor, options, signer)?;
+            let envelope = signer.sign(&part.descriptor, options)?;
             signed.push((part, envelope));
         } else {
             let (kind, digest) = (part.kind(), &part.descriptor.digest);

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::sign::{self, SignOptions};
+use crate::image::descriptor::Descriptor;
+use crate::plugin::{PluginConfig, PluginKey, PluginSigner};
+use crate::sign::{self, SignError, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
-use crate::signature::signer::SignerError;
 use crate::signature::signer::config::NotationConfig;
 use crate::signature::signer::keys::{KeySource, SigningKeys};
 use crate::signature::signer::local::LocalSigner;
+use crate::signature::signer::{Signer, SignerError};
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::layout::SignatureManifest;
@@ -20,6 +22,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Verbosity};
+use super::plugins::PluginArgs;
 use super::recursive;
 use super::report::SCHEMA_VERSION;
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
@@ -106,6 +109,14 @@ pub(super) struct KeyArgs {
     /// Name of the signing key [default: the default key]
     #[arg(long, short, value_name = "NAME", conflicts_with = "key_file")]
     key: Option<String>,
+    /// Signing plugin that has the key --id
+    #[arg(long, value_name = "PLUGIN", requires = "id", conflicts_with_all = ["key", "key_file"])]
+    plugin: Option<String>,
+    /// The key's name for the plugin
+    #[arg(long, value_name = "ID", requires = "plugin")]
+    id: Option<String>,
+    #[command(flatten)]
+    plugins: PluginArgs,
     /// Private key, PEM, or with its chain PKCS#12 (.p12, .pfx)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -121,9 +132,14 @@ pub(super) struct KeyArgs {
 const MAX_PASSPHRASE_BYTES: u64 = 4096;
 
 impl KeyArgs {
-    /// A key of the list, or the default key.
-    pub(super) fn named(key: Option<String>) -> Self {
-        Self { key, ..Self::default() }
+    /// A key of a plugin, or else one of the list.
+    pub(super) fn with_plugins(
+        key: Option<String>,
+        plugin: Option<String>,
+        id: Option<String>,
+        plugins: PluginArgs,
+    ) -> Self {
+        Self { key, plugin, id, plugins, ..Self::default() }
     }
 
     /// The first line of the passphrase file. Passphrases are never arguments: those are public.
@@ -155,26 +171,78 @@ impl KeyArgs {
         )
     }
 
-    /// Reads the key.
-    pub(super) fn signer(&self, context: &Context) -> Result<LocalSigner, Failure> {
+    /// Reads the key, or asks its plugin about it.
+    pub(super) fn signer(&self, context: &Context) -> Result<KeySigner, Failure> {
         if let Some(key) = &self.key_file {
-            return self.open_files(key);
+            return Ok(KeySigner::Local(self.open_files(key)?));
+        }
+        if let (Some(plugin), Some(id)) = (&self.plugin, &self.id) {
+            return self.plugin_signer(context, plugin, id, &PluginConfig::new());
         }
         let keys = SigningKeys::load(&context.dirs.config()?)?;
         let key = keys.find(self.key.as_deref())?;
         match &key.source {
             Some(KeySource::Local { key_path, cert_path }) => {
-                read_pair(key_path, cert_path, self.passphrase()?.as_deref())
+                let passphrase = self.passphrase()?;
+                Ok(KeySigner::Local(read_pair(key_path, cert_path, passphrase.as_deref())?))
             }
-            Some(KeySource::Plugin { plugin, .. }) => Err(Failure::new(
-                Exit::Unavailable,
-                format!("key {} is with the plugin {plugin}, which can't be asked yet", key.name),
-            )),
+            Some(KeySource::Plugin { id, plugin, config }) => {
+                self.plugin_signer(context, plugin, id, config)
+            }
             None => Err(Failure::new(
                 Exit::Unavailable,
                 format!("key {} says neither files nor a plugin", key.name),
             )),
         }
+    }
+
+    /// The options say what the plugin is told over what the list of keys says.
+    fn plugin_signer(
+        &self,
+        context: &Context,
+        plugin: &str,
+        id: &str,
+        config: &PluginConfig,
+    ) -> Result<KeySigner, Failure> {
+        let plugin = self.plugins.directory(context)?.find(plugin)?;
+        context.printer.detail(format_args!("plugin: {}", plugin.path().display()));
+        let mut config = config.clone();
+        config.extend(self.plugins.config());
+        Ok(KeySigner::Plugin(PluginSigner::new(plugin, PluginKey { id: id.to_owned(), config })?))
+    }
+}
+
+/// Who signs.
+#[derive(Debug)]
+pub(super) enum KeySigner {
+    /// Files.
+    Local(LocalSigner),
+    /// A plugin.
+    Plugin(PluginSigner),
+}
+
+impl KeySigner {
+    /// Signs a manifest.
+    pub(super) fn sign(
+        &self,
+        subject: &Descriptor,
+        options: &SignOptions,
+    ) -> Result<NewSignature, SignError> {
+        match self {
+            Self::Local(signer) => sign::sign(subject, options, signer),
+            Self::Plugin(PluginSigner::Raw(signer)) => sign::sign(subject, options, signer),
+            Self::Plugin(PluginSigner::Envelope(plugin)) => {
+                sign::generate(subject, options, plugin)
+            }
+        }
+    }
+
+    /// Who signs files.
+    pub(super) fn for_blobs(self) -> Result<Box<dyn Signer>, Failure> {
+        Ok(match self {
+            Self::Local(signer) => Box::new(signer),
+            Self::Plugin(plugin) => Box::new(plugin.for_blobs()?),
+        })
     }
 }
 
@@ -219,7 +287,7 @@ impl SignArgs {
             let store = self.store(&subject, context)?;
             return recursive::sign(&subject, &options, &signer, &*store, context.printer);
         }
-        let envelope = sign::sign(&subject.descriptor, &options, &signer)?;
+        let envelope = signer.sign(&subject.descriptor, &options)?;
         if subject.content == ContentSeen::No {
             context.printer.note("signed the descriptor only, content was not checked");
         }

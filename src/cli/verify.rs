@@ -21,6 +21,7 @@ use crate::verify::{
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity, table};
+use super::plugins::PluginArgs;
 use super::recursive::{self, Reach};
 use super::report::{self, PolicyInfo};
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
@@ -53,6 +54,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_enum, value_name = "REACH", num_args = 0..=1, require_equals = true,
         default_missing_value = "all")]
     recursive: Option<Reach>,
+    #[command(flatten)]
+    plugins: PluginArgs,
     /// How many distinct signers must have signed; one signer is the subject of a certificate
     #[arg(long, value_name = "N", default_value = "1")]
     require: NonZero<usize>,
@@ -132,6 +135,7 @@ impl VerifyArgs {
             signers: self.require,
             user_metadata: self.user_metadata.iter().cloned().collect(),
             revocation: self.revocation.load(context)?,
+            plugins: Some(self.plugins.verifiers(context)?),
             ..VerifyOptions::at(context.now)
         };
         let verifier = Verifier::new(statement, &stores, options);

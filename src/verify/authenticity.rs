@@ -74,15 +74,14 @@ fn store_type(scheme: SigningScheme) -> StoreType {
     }
 }
 
-/// Checks both halves; the evidence names the anchor and the identity.
-pub(super) fn check(
+/// The first half: the chain leads to a trust store. The evidence names the anchor.
+pub(super) fn anchor(
     statement: &Statement,
     anchors: &Anchors<'_>,
     content: &SignedContent,
 ) -> Result<String, CandidateError> {
     let anchor = trusted_anchor(statement, anchors, content)?;
-    let identity = trusted_identity(statement, content)?;
-    Ok(format!("chain leads to {:?} of the trust stores; {identity}", anchor.subject().to_string()))
+    Ok(format!("chain leads to {:?} of the trust stores", anchor.subject().to_string()))
 }
 
 /// The certificate of the chain that is, byte for byte, one of the trust store's.
@@ -110,7 +109,9 @@ fn trusted_anchor<'c>(
     })
 }
 
-fn trusted_identity(
+/// The second half: the signer is a trusted identity, unless a plugin judges that. The evidence
+/// names the identity.
+pub(super) fn identity(
     statement: &Statement,
     content: &SignedContent,
 ) -> Result<String, CandidateError> {

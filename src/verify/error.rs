@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::image::descriptor::Descriptor;
+use crate::plugin::{Capability, VerifierError};
 use crate::signature::envelope::EnvelopeError;
 use crate::signature::timestamp::TimestampError;
 use crate::signature::x509::ChainError;
@@ -95,6 +96,18 @@ pub enum CandidateError {
         /// Its name, as the signer wrote it.
         name: String,
     },
+    /// The signature demands a verification plugin, and nobody knows the signer (rule N-02).
+    #[error(
+        "signature demands the verification plugin {name:?}, which is not run for a signer whose \
+         chain leads to no trust store"
+    )]
+    PluginOfStranger {
+        /// Its name, as the signer wrote it.
+        name: String,
+    },
+    /// The verification plugin can't be asked, or doesn't vouch for the signature.
+    #[error(transparent)]
+    Plugin(#[from] VerifierError),
     /// The signer's expiry has passed.
     #[error("signature expired at {expiry}, it is {now}")]
     Expired {
@@ -171,7 +184,12 @@ impl CandidateError {
             | Self::Subject(_)
             | Self::UntrustedIdentity { .. }
             | Self::PluginRequired { .. }
+            | Self::PluginOfStranger { .. }
             | Self::UserMetadata { .. } => FailureClass::NotTrusted,
+            Self::Plugin(error) => match error.is_about(&Capability::RevocationCheckVerifier) {
+                true => FailureClass::Revoked,
+                false => FailureClass::NotTrusted,
+            },
             Self::Expired { .. }
             | Self::Validity(_)
             | Self::NoTimestamp
@@ -190,7 +208,7 @@ impl CandidateError {
             Self::Envelope(_) => 2,
             Self::TrustStore(_) | Self::NoTrustStore { .. } | Self::UntrustedRoot { .. } => 3,
             Self::Subject(_) | Self::UntrustedIdentity { .. } => 4,
-            Self::PluginRequired { .. } => 5,
+            Self::PluginRequired { .. } | Self::PluginOfStranger { .. } | Self::Plugin(_) => 5,
             Self::Expired { .. } => 6,
             Self::Validity(_)
             | Self::NoTimestamp
@@ -216,6 +234,7 @@ impl CandidateError {
                 Some(format!("dockseal verify --media-type {} ...", signed.media_type))
             }
             Self::TimestampRevocation(error) => error.hint(),
+            Self::Plugin(error) => error.hint(),
             Self::RevocationUnknown { crl_url, .. } => {
                 crl_url.as_ref().map(|url| format!("dockseal crl import --url {url} FILE.crl"))
             }

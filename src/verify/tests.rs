@@ -394,11 +394,14 @@ fn a_signing_authority_vouches_for_the_time() {
 /// security.md S17, rule N-02: the plugin a signature names plays no part before trust.
 #[test]
 fn s17_a_demanded_plugin_is_looked_at_after_trust() {
-    let untrusted =
-        Fixture::with(r#"{"level":"strict"}"#, "\"ca:s\"", "\"x509.subject: C=DE, ST=x, O=y\"");
-    let file = "valid/ec256.x509-plugin.jws.sig";
-    assert!(matches!(reason(untrusted.verify(file)), CandidateError::UntrustedIdentity { .. }));
-    assert!(matches!(reason(strict().verify(file)), CandidateError::PluginRequired { .. }));
+    let stranger = |level| Fixture::with(level, "\"ca:s\"", "\"*\"");
+    let file = "valid/ec256.sa-plugin.jws.sig";
+    let strict_to_strangers = reason(stranger(r#"{"level":"strict"}"#).verify(file));
+    assert!(matches!(strict_to_strangers, CandidateError::NoTrustStore { .. }));
+    let lax = reason(stranger(r#"{"level":"audit"}"#).verify(file));
+    assert!(matches!(lax, CandidateError::PluginOfStranger { .. }), "{lax}");
+    let known = reason(strict().verify("valid/ec256.x509-plugin.jws.sig"));
+    assert!(matches!(known, CandidateError::PluginRequired { .. }), "{known}");
 }
 
 #[test]

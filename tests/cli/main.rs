@@ -27,6 +27,7 @@ mod key;
 mod layout;
 mod notation;
 mod parity;
+mod plugins;
 mod policy;
 mod recursive;
 mod sign;

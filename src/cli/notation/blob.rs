@@ -11,14 +11,13 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::fsutil;
 use crate::sign::{self, SignOptions};
-use crate::signature::signer::Signer as _;
 use crate::store::SignatureStore as _;
 use crate::store::detached::DetachedFiles;
 use crate::trust::files::PolicyFiles;
 use crate::trust::store::TrustStores;
 use crate::verify::{Blob, Verifier, VerifyOptions};
 
-use super::flags::{SignerFlags, envelope_format, only, pairs};
+use super::flags::{SignerFlags, envelope_format, only, pairs, plugins};
 use super::inspect::InspectBlobArgs;
 use super::policy::BlobPolicyCommand;
 use super::sign::TimestampFlags;
@@ -95,7 +94,7 @@ impl SignArgs {
         if self.signature_directory.as_os_str().is_empty() {
             return Err(Failure::usage("signature directory cannot be empty"));
         }
-        let signer = self.signer.signer(context)?;
+        let signer = self.signer.signer(context)?.for_blobs()?;
         let options = self.signer.options(context)?;
         self.timestamp.authority()?;
         let blob = hash_file(path, Some(self.media_type))?;
@@ -103,7 +102,7 @@ impl SignArgs {
         let hash = signer.key_spec().signature_algorithm().hash();
         let descriptor = blob.descriptor(hash, DEFAULT_MEDIA_TYPE);
         let options = SignOptions { expires_in: self.signer.expiry()?, ..options };
-        let envelope = sign::sign(&descriptor, &options, &signer).map_err(texts::not_signed)?;
+        let envelope = sign::sign(&descriptor, &options, &*signer).map_err(texts::not_signed)?;
         let target = signature_path(path, &self.signature_directory, options.format.name())?;
         if self.force {
             context.printer.warning("existing signature file will be overwritten");
@@ -180,8 +179,9 @@ impl VerifyArgs {
         }
         let config = context.dirs.config()?;
         let policy = texts::load(context, PolicyFiles::new(&config).load_blob())?.policy;
-        pairs(&self.plugin_config, "plugin-config")?;
+        let plugins = plugins(&self.plugin_config)?.verifiers(context)?;
         let options = VerifyOptions {
+            plugins: Some(plugins),
             user_metadata: pairs(&self.user_metadata, "user-metadata")?,
             revocation: cached_crls(context),
             ..VerifyOptions::at(context.now)

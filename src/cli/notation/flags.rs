@@ -8,11 +8,11 @@ use jiff::SignedDuration;
 use crate::cli::context::{self, Context};
 use crate::cli::duration;
 use crate::cli::failure::Failure;
-use crate::cli::sign::{FormatArgs, KeyArgs};
+use crate::cli::plugins::PluginArgs;
+use crate::cli::sign::{FormatArgs, KeyArgs, KeySigner};
 use crate::cli::subject::user_metadata;
 use crate::sign::SignOptions;
 use crate::signature::envelope::EnvelopeFormat;
-use crate::signature::signer::local::LocalSigner;
 
 /// A flag and whether it is given.
 pub(super) type Given = (&'static str, bool);
@@ -115,6 +115,11 @@ pub(super) fn pairs(values: &[String], flag: &str) -> Result<BTreeMap<String, St
     values.iter().map(pair).collect()
 }
 
+/// What plugins are told.
+pub(super) fn plugins(config: &[String]) -> Result<PluginArgs, Failure> {
+    Ok(PluginArgs::with_config(pairs(config, "plugin-config")?))
+}
+
 /// Which key signs, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct SignerFlags {
@@ -155,17 +160,15 @@ impl SignerFlags {
     }
 
     /// Opens the key.
-    pub(super) fn signer(&self, context: &Context) -> Result<LocalSigner, Failure> {
-        if let Some(plugin) = &self.plugin {
-            return Err(super::plugin::unsupported(plugin));
-        }
-        KeyArgs::named(self.key.clone()).signer(context)
+    pub(super) fn signer(&self, context: &Context) -> Result<KeySigner, Failure> {
+        let plugins = plugins(&self.plugin_config)?;
+        let (plugin, id) = (self.plugin.clone(), self.id.clone());
+        KeyArgs::with_plugins(self.key.clone(), plugin, id, plugins).signer(context)
     }
 
     /// What is signed besides the artifact.
     pub(super) fn options(&self, context: &Context) -> Result<SignOptions, Failure> {
         let format = self.format(context)?;
-        pairs(&self.plugin_config, "plugin-config")?;
         Ok(SignOptions {
             format,
             user_metadata: pairs(&self.user_metadata, "user-metadata")?,

@@ -87,8 +87,3 @@ pub(super) struct UninstallArgs {
 fn no_plugins() -> Failure {
     Failure::new(Exit::Unavailable, "this build does not run plugins")
 }
-
-/// A plugin that should sign.
-pub(super) fn unsupported(name: &str) -> Failure {
-    Failure::new(Exit::Unavailable, format!("this build does not run plugins, so not {name:?}"))
-}

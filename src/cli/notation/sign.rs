@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::fsutil;
-use crate::sign::{self, SignOptions};
+use crate::sign::SignOptions;
 use crate::signature::algorithm::KeySpec;
 use crate::signature::x509::{self, Certificate};
 use crate::store::SignatureStore as _;
@@ -65,8 +65,7 @@ impl SignArgs {
         self.timestamp.authority()?;
         let resolved = target.resolve(context, Verb::Sign)?;
         let options = SignOptions { expires_in: self.signer.expiry()?, ..options };
-        let envelope =
-            sign::sign(&resolved.descriptor, &options, &signer).map_err(texts::not_signed)?;
+        let envelope = signer.sign(&resolved.descriptor, &options).map_err(texts::not_signed)?;
         let added = target.layout.add(&resolved.descriptor, &envelope)?;
         context.printer.line(format_args!(
             "Successfully signed {}\nPushed the signature to {}",

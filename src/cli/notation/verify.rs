@@ -10,7 +10,7 @@ use crate::trust::scope::Repository;
 use crate::trust::store::TrustStores;
 use crate::verify::{Verdict, Verifier, VerifyError, VerifyOptions};
 
-use super::flags::{RegistryFlags, gate, only, pairs, together};
+use super::flags::{RegistryFlags, gate, only, pairs, plugins, together};
 use super::layout::{Target, Verb};
 use super::offline::{Cached, Reference};
 use super::texts;
@@ -65,8 +65,9 @@ impl VerifyArgs {
         self.registry.refuse(NAME, &[])?;
         let config = context.dirs.config()?;
         let policy = texts::load(context, PolicyFiles::new(&config).load_oci())?.policy;
-        pairs(&self.plugin_config, "plugin-config")?;
+        let plugins = plugins(&self.plugin_config)?.verifiers(context)?;
         let options = VerifyOptions {
+            plugins: Some(plugins),
             max_signatures,
             user_metadata: pairs(&self.user_metadata, "user-metadata")?,
             revocation: cached_crls(context),

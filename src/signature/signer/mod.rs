@@ -7,11 +7,13 @@ pub mod local;
 mod pkcs12;
 mod pkcs12_kdf;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use self::encrypted::EncryptedKeyError;
 use super::algorithm::KeySpec;
 use super::crypto::CryptoError;
+use super::envelope::EnvelopeFormat;
 use super::x509::{BundleError, Certificate, CertificateError};
 
 /// Something that signs with one key: a key file, a plugin.
@@ -25,6 +27,42 @@ pub trait Signer {
     /// When the key can't be used. The result is verified by the caller, an implementation need
     /// not.
     fn sign(&self, to_be_signed: &[u8]) -> Result<RawSignature, SignerError>;
+
+    /// Name and version of a foreign program that signs, for the unsigned attribute
+    /// `signingAgent`.
+    fn agent(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Something that makes whole envelopes: a plugin that decides about their attributes itself.
+pub trait EnvelopeGenerator {
+    /// Makes an envelope.
+    ///
+    /// # Errors
+    /// When it can't be made. Whether the result is one, and says what was asked for, is judged by
+    /// the caller.
+    fn generate(&self, order: &EnvelopeOrder<'_>) -> Result<GeneratedEnvelope, SignerError>;
+}
+
+/// The envelope that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvelopeOrder<'a> {
+    /// Its format.
+    pub format: EnvelopeFormat,
+    /// The JSON to be signed.
+    pub payload: &'a [u8],
+    /// For how many seconds the signature is to be valid; forever when absent.
+    pub expires_in: Option<u64>,
+}
+
+/// An envelope as it was made, not judged yet.
+#[derive(Clone, Debug)]
+pub struct GeneratedEnvelope {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Annotations for the signature manifest; they are not signed.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a signer answers.

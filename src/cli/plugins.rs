@@ -1,0 +1,148 @@
+//! `dockseal plugin`: notation's plugins. (That dockseal itself is one of docker's is
+//! [`super::plugin`]'s matter.)
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use jiff::SignedDuration;
+
+use crate::plugin::{DEFAULT_TIMEOUT, PluginConfig, PluginDirectory, PluginName, VerifierPlugins};
+
+use super::cert::confirmed;
+use super::context::Context;
+use super::duration;
+use super::failure::Failure;
+use super::output::table;
+use super::subject::user_metadata;
+
+/// What commands that may ask plugins take.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct PluginArgs {
+    /// What a plugin is told besides; repeatable
+    #[arg(long, value_name = "KEY=VALUE", value_parser = user_metadata)]
+    plugin_config: Vec<(String, String)>,
+    #[command(flatten)]
+    timeout: TimeoutArgs,
+}
+
+impl PluginArgs {
+    /// The usual patience.
+    pub(super) fn with_config(config: PluginConfig) -> Self {
+        Self { plugin_config: config.into_iter().collect(), ..Self::default() }
+    }
+
+    pub(super) fn config(&self) -> PluginConfig {
+        self.plugin_config.iter().cloned().collect()
+    }
+
+    pub(super) fn directory(&self, context: &Context) -> Result<PluginDirectory, Failure> {
+        self.timeout.directory(context)
+    }
+
+    /// The plugins that signatures may demand.
+    pub(super) fn verifiers(&self, context: &Context) -> Result<VerifierPlugins, Failure> {
+        Ok(VerifierPlugins::new(self.directory(context)?, self.config()))
+    }
+}
+
+/// How patient we are.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct TimeoutArgs {
+    /// How long a plugin may take for an answer before it is killed [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    plugin_timeout: Option<SignedDuration>,
+}
+
+impl TimeoutArgs {
+    fn directory(&self, context: &Context) -> Result<PluginDirectory, Failure> {
+        let timeout = match self.plugin_timeout {
+            None => DEFAULT_TIMEOUT,
+            Some(duration) => Duration::try_from(duration)
+                .ok()
+                .filter(|duration| !duration.is_zero())
+                .ok_or_else(|| Failure::usage("--plugin-timeout must be longer than nothing"))?,
+        };
+        Ok(PluginDirectory::new(context.dirs.plugins()?, timeout))
+    }
+}
+
+/// Subcommands of `dockseal plugin`.
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the installed plugins; each is asked what it can do
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Remove a plugin with its files
+    #[command(visible_aliases = ["remove", "rm"])]
+    Uninstall(UninstallArgs),
+}
+
+impl PluginCommand {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::List(args) => args.run(context),
+            Self::Uninstall(args) => args.run(context),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal plugin list")]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    timeout: TimeoutArgs,
+}
+
+impl ListArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let plugins = self.timeout.directory(context)?;
+        let header = ["NAME", "DESCRIPTION", "VERSION", "CAPABILITIES", "ERROR"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        for name in plugins.names()? {
+            let metadata =
+                plugins.find(&name).and_then(|plugin| plugin.metadata(&PluginConfig::new()));
+            rows.push(match metadata {
+                // The words for nothing are notation's.
+                Ok(metadata) => {
+                    let capabilities = metadata.capability_list();
+                    vec![name, metadata.description, metadata.version, capabilities, "<nil>".into()]
+                }
+                Err(error) => {
+                    vec![name, String::new(), String::new(), "[]".into(), error.to_string()]
+                }
+            });
+        }
+        // A plugin's words are for a terminal, in one line.
+        let printable = |cell: &String| cell.replace(char::is_control, " ");
+        let rows: Vec<Vec<_>> =
+            rows.iter().map(|row| row.iter().map(printable).collect()).collect();
+        Ok(context.printer.data(table(&rows).as_bytes())?)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal plugin uninstall --yes com.example.hsm")]
+pub(super) struct UninstallArgs {
+    /// Name of the plugin
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl UninstallArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let name = PluginName::new(&self.name)?;
+        let plugins = PluginDirectory::new(context.dirs.plugins()?, DEFAULT_TIMEOUT);
+        let question = format!("Are you sure you want to uninstall plugin {:?}?", self.name);
+        // What isn't there needs no question.
+        if plugins.has(&name) && !confirmed(context, self.yes, &question)? {
+            return Ok(());
+        }
+        plugins.remove(&name)?;
+        Ok(context.printer.line(format_args!("Successfully uninstalled plugin {name}"))?)
+    }
+}
