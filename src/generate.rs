@@ -45,6 +45,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::image::schema2::Blob;
 use crate::progress::Progress;
 
 /// Which engine the answer is about.
@@ -193,10 +194,20 @@ pub struct BoundBlob {
     pub member: String,
     /// Its descriptor in the manifest.
     pub descriptor: Descriptor,
+    /// Digest and size of the bytes in the archive, which may be compressed in another way.
+    pub stored: Blob,
     /// sha256 of its uncompressed bytes, for layers.
     pub diff_id: Option<Digest>,
     /// What ties the bytes to the descriptor.
     pub by: BoundBy,
+}
+
+impl BoundBlob {
+    /// A blob that is stored as its descriptor says.
+    fn as_described(member: String, descriptor: Descriptor) -> Self {
+        let stored = Blob { digest: descriptor.digest.clone(), size: descriptor.size };
+        Self { member, descriptor, stored, diff_id: None, by: BoundBy::Digest }
+    }
 }
 
 /// What ties bytes that were read to a descriptor.

@@ -11,7 +11,8 @@
 //!  │
 //!  ├─ generate   USE CASE  image in a store -> exact manifest bytes + Descriptor
 //!  ├─ sign       USE CASE  Descriptor -> envelope -> signature store
-//!  └─ verify     USE CASE  Descriptor + envelopes + policy -> TrustedSignature | ranked error
+//!  ├─ verify     USE CASE  Descriptor + envelopes + policy -> TrustedSignature | ranked error
+//!  └─ load       USE CASE  verified content -> clean archive -> engine
 //!      │
 //!      ├─ content    ADAPTERS  archives, layouts and engines that hold images
 //!      ├─ signature  payload, algorithm, crypto, envelope, x509, signer
@@ -43,6 +44,7 @@ pub mod fsutil;
 pub mod generate;
 pub mod gogzip;
 pub mod image;
+pub mod load;
 pub mod plugin;
 pub mod progress;
 pub mod sign;

@@ -26,6 +26,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("trust", &["signature::x509", "fsutil", "image"]),
     ("store", &["image", "content", "fsutil"]),
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
+    ("load", &["generate", "content", "image", "progress", "fsutil"]),
     ("sign", &["content", "signature", "store", "image", "progress", "fsutil"]),
     (
         "verify",

@@ -230,7 +230,7 @@ impl VerifyArgs {
         match Verifier::new(statement, &stores, options).verify_blob(&blob, &files) {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, printer);
-                print_trusted(printer, &what, &trusted, &policy, None)
+                print_trusted(printer, &what, &trusted, &policy, &serde_json::Value::Null)
             }
             Ok(Verdict::Skipped) => {
                 let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);

@@ -12,6 +12,7 @@ use crate::content::docker::{EndpointError, EngineError};
 use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
+use crate::load::LoadError;
 use crate::plugin::PluginError;
 use crate::sign::{AttachError, SignError};
 use crate::signature::envelope::EnvelopeError;
@@ -287,6 +288,22 @@ impl From<EngineError> for Failure {
             _ => Exit::Unavailable,
         };
         Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        generate::GenerateError::from(error).into()
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Archive(error) => error.into(),
+            LoadError::Changed(_) => Self::of(Exit::ContentMismatch, &error),
+            _ => Self::of(Exit::Unavailable, &error),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod failure;
 mod inspect;
 mod key;
 mod list;
+mod load;
 mod manifest;
 mod notation;
 mod output;
@@ -116,6 +117,8 @@ enum Command {
     Sign(sign::SignArgs),
     /// Verify the signatures of a manifest
     Verify(verify::VerifyArgs),
+    /// Verify an image archive and load exactly what was verified
+    Load(load::LoadArgs),
     /// List the signatures of a manifest
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
@@ -164,6 +167,7 @@ impl Command {
             Self::Digest(args) => args.run(context),
             Self::Sign(args) => args.run(context),
             Self::Verify(args) => args.run(context),
+            Self::Load(args) => args.run(context),
             Self::List(args) => args.run(context),
             Self::Inspect(args) => args.run(context),
             Self::Attach(args) => args.run(context),

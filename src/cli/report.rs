@@ -102,7 +102,7 @@ pub(super) fn blob(blob: &BoundBlob) -> Value {
 pub(super) fn content(subject: &Subject) -> Value {
     json!({
         "checked": subject.content.as_str(),
-        "blobs": subject.blobs.iter().map(blob).collect::<Vec<_>>(),
+        "blobs": subject.blobs().iter().map(blob).collect::<Vec<_>>(),
     })
 }
 

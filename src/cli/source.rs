@@ -2,8 +2,10 @@
 //! (containers/image, skopeo, podman).
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::str::FromStr;
 
 use crate::content::archive;
@@ -107,6 +109,17 @@ pub(super) struct Question {
     pub(super) content: Content,
     /// Whether the answer is to be signed.
     pub(super) signing: bool,
+    /// The archive, where it is open already.
+    pub(super) held: Held,
+}
+
+/// An archive that is open already.
+pub(super) type Held = Option<Rc<File>>;
+
+impl Question {
+    fn held(&self) -> io::Result<Option<archive::Source>> {
+        self.held.as_ref().map(|file| file.try_clone().map(archive::Source::File)).transpose()
+    }
 }
 
 /// Options for images in archives.
@@ -178,8 +191,13 @@ impl ImageArgs {
         context: &Context,
     ) -> Result<Generated, Failure> {
         let (stream, image) = match source {
-            Source::Archive { path, image } => (archive::Source::Path(path.clone()), image),
-            Source::Stdin { image } => (self.stream(Box::new(stdin()?)), image),
+            Source::Archive { path, image } => {
+                (question.held()?.unwrap_or_else(|| archive::Source::Path(path.clone())), image)
+            }
+            Source::Stdin { image } => match question.held()? {
+                Some(held) => (held, image),
+                None => (self.stream(Box::new(stdin()?)), image),
+            },
             Source::Daemon { transport: "docker-daemon", name } => {
                 let client = daemon::Client::default();
                 return daemon::examine(self, name, &client, question, context);
@@ -256,6 +274,16 @@ impl ImageArgs {
         Ok(generated)
     }
 
+    /// Limits for archives.
+    pub(super) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        if let Some(bytes) = self.max_size {
+            (limits.total_bytes, limits.layer_bytes) = (bytes, bytes);
+        }
+        limits.ratio = self.max_ratio.unwrap_or(limits.ratio);
+        limits
+    }
+
     /// What is generated, within which limits.
     pub(super) fn options(
         &self,
@@ -263,11 +291,6 @@ impl ImageArgs {
         content: Content,
         context: &Context,
     ) -> Options {
-        let mut limits = Limits::default();
-        if let Some(bytes) = self.max_size {
-            (limits.total_bytes, limits.layer_bytes) = (bytes, bytes);
-        }
-        limits.ratio = self.max_ratio.unwrap_or(limits.ratio);
         let mut options = Options {
             generation: self.go_gzip,
             image,
@@ -276,7 +299,7 @@ impl ImageArgs {
             content,
             engine: self.engine.clone(),
             cache: self.cache(context),
-            limits,
+            limits: self.limits(),
             ..Options::default()
         };
         if let Some(jobs) = self.jobs {

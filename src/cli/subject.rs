@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::generate::{BoundBlob, Content, GivenManifest, Origin};
+use crate::generate::{BoundBlob, Content, Generated, GivenManifest, Origin};
 use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Algorithm, Digest};
@@ -18,7 +18,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
-use super::source::{ImageArgs, Question, Source};
+use super::source::{Held, ImageArgs, Question, Source};
 
 /// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
@@ -62,8 +62,8 @@ pub(super) struct Subject {
     pub(super) name: Option<String>,
     /// Whether content was hashed.
     pub(super) content: ContentSeen,
-    /// The blobs that were, and what ties them to the descriptor.
-    pub(super) blobs: Vec<BoundBlob>,
+    /// The image that was read, with its blobs and what ties them to the descriptor.
+    pub(super) image: Option<Generated>,
     /// The file it was read from.
     pub(super) path: Option<PathBuf>,
     /// The layout it is in.
@@ -108,12 +108,17 @@ impl Subject {
         }
     }
 
+    /// The blobs of the image that were bound to it.
+    pub(super) fn blobs(&self) -> &[BoundBlob] {
+        self.image.as_ref().map_or(&[], |image| &image.blobs)
+    }
+
     /// The manifests and indexes below it, and whether they are here.
     pub(super) fn below(&self) -> Result<Vec<(Descriptor, bool)>, Failure> {
         if let Some(layout) = &self.layout {
             return Ok(layout.below(&self.descriptor)?);
         }
-        if self.blobs.is_empty() {
+        if self.image.is_none() {
             return Err(Failure::usage("what is below an index is in the image: name that")
                 .with_hint(Some("--oci-layout DIR:TAG, or an archive".to_owned())));
         }
@@ -122,7 +127,7 @@ impl Subject {
                 || media_type::is_index(&descriptor.media_type);
             known && descriptor.digest != self.descriptor.digest
         };
-        let blobs = self.blobs.iter().map(|blob| &blob.descriptor);
+        let blobs = self.blobs().iter().map(|blob| &blob.descriptor);
         Ok(blobs.filter(is_below).map(|descriptor| (descriptor.clone(), true)).collect())
     }
 }
@@ -130,24 +135,32 @@ impl Subject {
 impl SubjectArgs {
     /// Finds the subject; of an image every byte is hashed.
     pub(super) fn resolve(&self, context: &Context) -> Result<Subject, Failure> {
-        self.resolve_to(Content::Full, context)
+        self.resolve_from(None, Content::Full, context)
     }
 
     /// Finds the subject of a signature: what a push of it sends must be certain.
     pub(super) fn resolve_to_sign(&self, context: &Context) -> Result<Subject, Failure> {
-        self.find(Content::Full, true, context)
+        self.find(None, Content::Full, true, context)
     }
 
-    /// Finds the subject; `content` says how much of an image is hashed.
-    pub(super) fn resolve_to(
+    /// Finds the subject; `content` says how much of an image is hashed, and `held` is its archive
+    /// where that is open already.
+    pub(super) fn resolve_from(
         &self,
+        held: Held,
         content: Content,
         context: &Context,
     ) -> Result<Subject, Failure> {
-        self.find(content, false, context)
+        self.find(held, content, false, context)
     }
 
-    fn find(&self, content: Content, signing: bool, context: &Context) -> Result<Subject, Failure> {
+    fn find(
+        &self,
+        held: Held,
+        content: Content,
+        signing: bool,
+        context: &Context,
+    ) -> Result<Subject, Failure> {
         if let Some(text) = &self.descriptor {
             return given(text, context);
         }
@@ -160,8 +173,23 @@ impl SubjectArgs {
         if self.local {
             return self.local(Path::new(source), context);
         }
-        let question = Question { manifest: self.given()?, content, signing };
+        let question = Question { manifest: self.given()?, content, held, signing };
         self.image(source, &self.image, &question, context)
+    }
+
+    /// The image in an archive or a directory, if that is what is asked about.
+    pub(super) fn archive(&self) -> Result<Source, Failure> {
+        match &self.source {
+            Some(source) if !self.local && !self.oci_layout => {
+                source.parse().map_err(Failure::usage)
+            }
+            _ => Err(Failure::usage("an image archive is needed")),
+        }
+    }
+
+    /// Options of the image.
+    pub(super) fn image_args(&self) -> &ImageArgs {
+        &self.image
     }
 
     /// The manifests that are carried along with the image.
@@ -197,7 +225,7 @@ impl SubjectArgs {
         };
         // Standard input can't be read again. An engine tells what it would push itself, but its
         // image may have been signed where another one pushed it.
-        let again = path.is_some() || is_engine;
+        let again = path.is_some() || question.held.is_some() || is_engine;
         let alternative = match generated.origin {
             Origin::Rendered(generation) if again && !image.names_generation() => {
                 Some(generation.other())
@@ -205,7 +233,8 @@ impl SubjectArgs {
             _ => None,
         };
         Ok(Subject {
-            descriptor: generated.descriptor,
+            descriptor: generated.descriptor.clone(),
+            image: Some(generated),
             name: match &path {
                 Some(path) => Some(path.display().to_string()),
                 None => is_engine.then(|| source.to_owned()),
@@ -214,7 +243,6 @@ impl SubjectArgs {
                 Content::Full => ContentSeen::Full,
                 Content::Manifest => ContentSeen::Manifest,
             },
-            blobs: generated.blobs,
             path,
             layout: None,
             alternative,
@@ -226,13 +254,15 @@ impl SubjectArgs {
     pub(super) fn other_generation(
         &self,
         subject: &Subject,
+        held: Held,
         context: &Context,
     ) -> Result<Option<Subject>, Failure> {
         let (Some(generation), Some(source)) = (subject.alternative, &self.source) else {
             return Ok(None);
         };
         let image = self.image.clone().with_generation(generation);
-        self.image(source, &image, &Question::default(), context).map(Some)
+        let question = Question { held, ..Question::default() };
+        self.image(source, &image, &question, context).map(Some)
     }
 
     fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {
@@ -253,7 +283,7 @@ impl SubjectArgs {
             descriptor: document.descriptor,
             name: (!is_stdin).then(|| source.display().to_string()),
             content: ContentSeen::Manifest,
-            blobs: Vec::new(),
+            image: None,
             path: (!is_stdin).then(|| source.to_owned()),
             layout: None,
             alternative: None,
@@ -270,7 +300,7 @@ pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
         descriptor: manifest.descriptor,
         name: Some(reference.path.display().to_string()),
         content: ContentSeen::Manifest,
-        blobs: Vec::new(),
+        image: None,
         path: None,
         layout: Some(layout),
         alternative: None,
@@ -319,7 +349,7 @@ fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
         descriptor: Descriptor::new(wire.media_type, wire.digest, wire.size),
         name: None,
         content: ContentSeen::No,
-        blobs: Vec::new(),
+        image: None,
         path: None,
         layout: None,
         alternative: None,

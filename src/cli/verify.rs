@@ -3,7 +3,9 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use crate::generate::Content;
+use serde_json::{Value, json};
+
+use crate::generate::{Content, Generated};
 use crate::image::descriptor::Descriptor;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
@@ -19,11 +21,13 @@ use crate::verify::{
 };
 
 use super::context::Context;
+use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity, table};
 use super::plugins::PluginArgs;
 use super::recursive::{self, Reach};
 use super::report::{self, PolicyInfo};
+use super::source::{Held, ImageArgs, Source};
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 
 /// Arguments of `dockseal verify`.
@@ -71,6 +75,9 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// What is done with an image that was verified, and what the report says of it.
+pub(super) type Then<'a> = &'a dyn Fn(&Generated) -> Result<Value, Failure>;
+
 /// How much of an image is hashed.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum ContentArg {
@@ -116,6 +123,33 @@ impl RevocationArgs {
 
 impl VerifyArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        self.run_then(None, context, None)
+    }
+
+    /// The archive that is verified.
+    pub(super) fn archive(&self) -> Result<Source, Failure> {
+        self.subject.archive()
+    }
+
+    /// Options of the image.
+    pub(super) fn image_args(&self) -> &ImageArgs {
+        self.subject.image_args()
+    }
+
+    /// Verifies, and when all is well does something with the image before that is reported. What is
+    /// done with it is done with every byte of it.
+    pub(super) fn run_then(
+        &self,
+        held: Held,
+        context: &Context,
+        then: Option<Then<'_>>,
+    ) -> Result<(), Failure> {
+        let is_partial = matches!(self.content, ContentArg::Manifest) || self.recursive.is_some();
+        if then.is_some() && is_partial {
+            let text =
+                "all of the image is verified: neither --content nor --recursive can be given";
+            return Err(Failure::usage(text));
+        }
         let config = context.dirs.config()?;
         let loaded = PolicyFiles::new(&config).load_oci()?;
         for warning in &loaded.warnings {
@@ -128,7 +162,7 @@ impl VerifyArgs {
             level: statement.level().name().as_str(),
         };
         context.printer.note(policy.describe());
-        let subject = self.subject.resolve_to(self.content.into(), context)?;
+        let subject = self.subject.resolve_from(held.clone(), self.content.into(), context)?;
         let stores = TrustStores::new(&config);
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
@@ -150,15 +184,26 @@ impl VerifyArgs {
             return Ok(());
         }
         let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
-        let (subject, verdict) = self.or_other_generation(&verifier, subject, first, context)?;
+        let (subject, verdict) =
+            self.or_other_generation(&verifier, subject, first, held, context)?;
         match verdict {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
-                let name = subject.reference();
-                print_trusted(context.printer, &name, &trusted, &policy, Some(&subject))?;
+                let mut more = json!({"content": report::content(&subject)});
+                if let (Some(image), Some(then)) = (&subject.image, then) {
+                    add(&mut more, "loaded", then(image)?);
+                }
+                print_trusted(context.printer, &subject.reference(), &trusted, &policy, &more)?;
                 say_what_was_hashed(&subject, context.printer);
                 Ok(())
             }
+            Ok(Verdict::Skipped) if then.is_some() => Err(Failure::new(
+                Exit::NotTrusted,
+                format!(
+                    "policy statement {:?} has level skip: nothing was verified",
+                    policy.statement
+                ),
+            )),
             Ok(Verdict::Skipped) => {
                 let what = subject.reference();
                 print_skipped(context.printer, &what, &subject.descriptor, &policy)
@@ -170,7 +215,7 @@ impl VerifyArgs {
                 }
                 let mismatch = error.class() == FailureClass::ContentMismatch;
                 // The same image may have been pushed with layers that another tool compressed.
-                let hint = (mismatch && !subject.blobs.is_empty()).then(|| {
+                let hint = (mismatch && !subject.blobs().is_empty()).then(|| {
                     "if the manifest that was signed is at hand: --manifest FILE".to_owned()
                 });
                 let failure = Failure::from(error);
@@ -185,6 +230,7 @@ impl VerifyArgs {
         verifier: &Verifier<'_>,
         subject: Subject,
         verdict: Result<Verdict, VerifyError>,
+        held: Held,
         context: &Context,
     ) -> Result<(Subject, Result<Verdict, VerifyError>), Failure> {
         let is_other_content = verdict.as_ref().is_err_and(|error| {
@@ -193,7 +239,7 @@ impl VerifyArgs {
         if !is_other_content {
             return Ok((subject, verdict));
         }
-        let Some(other) = self.subject.other_generation(&subject, context)? else {
+        let Some(other) = self.subject.other_generation(&subject, held, context)? else {
             return Ok((subject, verdict));
         };
         Ok(match verifier.verify(&other.descriptor, &*self.store(&other, context)?) {
@@ -262,12 +308,12 @@ pub(super) fn print_trusted(
     what: &str,
     trusted: &TrustedSignature,
     policy: &PolicyInfo<'_>,
-    subject: Option<&Subject>,
+    more: &Value,
 ) -> Result<(), Failure> {
     if printer.format() == Format::Json {
         let mut report = report::trusted(trusted, policy);
-        if let Some(subject) = subject {
-            report["content"] = report::content(subject);
+        for (name, value) in more.as_object().into_iter().flatten() {
+            add(&mut report, name, value.clone());
         }
         return Ok(printer.json(&report)?);
     }
@@ -303,9 +349,16 @@ pub(super) fn print_metadata(printer: Printer, trusted: &TrustedSignature) -> Re
     ))?)
 }
 
+/// Adds a member to a report, unless there is nothing to tell.
+fn add(report: &mut Value, name: &str, value: Value) {
+    if !value.is_null() {
+        report[name] = value;
+    }
+}
+
 /// Says how far the verdict reaches.
 fn say_what_was_hashed(subject: &Subject, printer: Printer) {
-    for blob in &subject.blobs {
+    for blob in subject.blobs() {
         let (digest, by) = (&blob.descriptor.digest, blob.by);
         printer.detail(format_args!("content: {digest}: {} by {by}", blob.member));
     }
@@ -313,7 +366,7 @@ fn say_what_was_hashed(subject: &Subject, printer: Printer) {
         ContentSeen::Full => {
             printer.note("content: every byte of the image was hashed and is what is signed");
         }
-        ContentSeen::Manifest if !subject.blobs.is_empty() => {
+        ContentSeen::Manifest if !subject.blobs().is_empty() => {
             printer.note("content: only the manifest was checked, the layers were not hashed");
         }
         ContentSeen::Manifest => {}

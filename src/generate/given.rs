@@ -199,12 +199,7 @@ pub(super) fn check(
     }
     let mut blobs: Vec<BoundBlob> = path
         .into_iter()
-        .map(|descriptor| BoundBlob {
-            member: descriptor.digest.to_string(),
-            descriptor,
-            diff_id: None,
-            by: BoundBy::Digest,
-        })
+        .map(|descriptor| BoundBlob::as_described(descriptor.digest.to_string(), descriptor))
         .collect();
     blobs.extend(bind(&mut context, image, &manifest)?);
     Ok(Generated {
@@ -298,12 +293,8 @@ fn bind(
     if layers != diff_ids {
         return Err(ArchiveError::LayerCount { layers, diff_ids }.into());
     }
-    let mut blobs = vec![BoundBlob {
-        member: image.config_member.clone(),
-        descriptor: manifest.config.clone(),
-        diff_id: None,
-        by: BoundBy::Digest,
-    }];
+    let mut blobs =
+        vec![BoundBlob::as_described(image.config_member.clone(), manifest.config.clone())];
     if context.options.content == Content::Manifest {
         return Ok(blobs);
     }
@@ -317,6 +308,7 @@ fn bind(
         blobs.push(BoundBlob {
             member: member.clone(),
             descriptor: descriptor.clone(),
+            stored: measured.stored.clone(),
             diff_id: Some(diff_id.clone()),
             by: stored_form(context.archive, member, measured, descriptor)?,
         });

@@ -60,6 +60,7 @@ pub(super) fn push(
                 encoded.digest.clone(),
                 encoded.size,
             ),
+            stored: measured.stored.clone(),
             diff_id: Some(measured.diff_id.clone()),
             by: BoundBy::Compression,
         });
@@ -87,12 +88,10 @@ pub(super) fn without_layers(bytes: &[u8], id: &Digest) -> Result<Generated, Gen
         names: Vec::new(),
         // Nothing was compressed: every generation makes the same manifest.
         origin: Origin::Rendered(Generation::default()),
-        blobs: vec![BoundBlob {
+        blobs: vec![BoundBlob::as_described(
             member,
-            descriptor: Descriptor::new(media_type::DOCKER_CONFIG, blob.digest, blob.size),
-            diff_id: None,
-            by: BoundBy::Digest,
-        }],
+            Descriptor::new(media_type::DOCKER_CONFIG, blob.digest, blob.size),
+        )],
         notes: Vec::new(),
     })
 }
@@ -122,6 +121,7 @@ pub(super) fn import(
         blobs.push(BoundBlob {
             member: name.clone(),
             descriptor: descriptor.clone(),
+            stored: measured.stored.clone(),
             diff_id: Some(measured.diff_id.clone()),
             by: BoundBy::Digest,
         });
@@ -174,12 +174,8 @@ fn config(image: &DockerImage) -> Blob {
 
 fn config_blob(image: &DockerImage) -> BoundBlob {
     let Blob { digest, size } = config(image);
-    BoundBlob {
-        member: image.config_name.clone(),
-        descriptor: Descriptor::new(media_type::DOCKER_CONFIG, digest, size),
-        diff_id: None,
-        by: BoundBy::Digest,
-    }
+    let descriptor = Descriptor::new(media_type::DOCKER_CONFIG, digest, size);
+    BoundBlob::as_described(image.config_name.clone(), descriptor)
 }
 
 fn generated(

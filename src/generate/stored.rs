@@ -173,11 +173,9 @@ fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, Gene
     let mut bound: Vec<BoundBlob> = chosen
         .all()
         .into_iter()
-        .map(|node| BoundBlob {
-            member: context.archive.blob(&node.own.digest).unwrap_or_default().to_owned(),
-            descriptor: node.own.clone(),
-            diff_id: None,
-            by: BoundBy::Digest,
+        .map(|node| {
+            let member = context.archive.blob(&node.own.digest).unwrap_or_default().to_owned();
+            BoundBlob::as_described(member, node.own.clone())
         })
         .collect();
     if context.options.content == Content::Manifest {
@@ -273,6 +271,7 @@ fn bind_blob(
     Ok(BoundBlob {
         member: member.to_owned(),
         descriptor: descriptor.clone(),
+        stored: measured.stored.clone(),
         diff_id: Some(measured.diff_id.clone()),
         by: BoundBy::Digest,
     })

@@ -15,6 +15,7 @@ mod content;
 mod fixtures;
 mod given;
 mod json;
+mod load;
 mod tar;
 mod writers;
 

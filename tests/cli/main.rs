@@ -25,6 +25,7 @@ mod crl;
 mod daemon;
 mod key;
 mod layout;
+mod load;
 mod notation;
 mod parity;
 mod plugins;

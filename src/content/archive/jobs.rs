@@ -137,6 +137,25 @@ impl Archive {
         known.is_none_or(|measured| encode && measured.encoded.is_none())
     }
 
+    /// The bytes of the member `name` (a resolved name), as they are stored.
+    ///
+    /// # Errors
+    /// When there is no such member, or the archive was a stream and is gone.
+    pub fn open(&self, name: &str) -> Result<Box<dyn Read + '_>, ArchiveError> {
+        let missing = || ArchiveError::Missing { what: "blob", name: name.to_owned() };
+        let member = self.members.get(name).ok_or_else(missing)?;
+        Ok(match (&member.document, &self.origin) {
+            (Some(bytes), _) => Box::new(bytes.as_slice()),
+            (None, Origin::File(file)) => {
+                Box::new(Section { file, at: member.position, left: member.size })
+            }
+            (None, Origin::Directory(root)) => Box::new(directory::open(root, name)?),
+            (None, Origin::Stream) => {
+                return Err(ArchiveError::Streamed { name: name.to_owned() });
+            }
+        })
+    }
+
     fn measure_one(
         &self,
         name: &str,
@@ -149,16 +168,7 @@ impl Archive {
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
         let encoder = if encode { jobs.encoders.encoder(threads) } else { None };
-        let mut reader: Box<dyn Read> = match (&member.document, &self.origin) {
-            (Some(bytes), _) => Box::new(bytes.as_slice()),
-            (None, Origin::File(file)) => {
-                Box::new(Section { file, at: member.position, left: member.size })
-            }
-            (None, Origin::Directory(root)) => Box::new(directory::open(root, name)?),
-            (None, Origin::Stream) => {
-                return Err(ArchiveError::Streamed { name: name.to_owned() });
-            }
-        };
+        let mut reader = self.open(name)?;
         let measured = measure(name, &mut *reader, encoder, &self.limits, jobs.progress)?;
         if measured.stored.size != member.size {
             // A file that changes while it is read.

@@ -30,5 +30,5 @@ pub use error::{ArchiveError, Class};
 pub use jobs::{Jobs, Work};
 pub use measure::{Encoder, Encoders, Measured, NoEncoders};
 pub use oci_view::{OciEntry, OciView};
-pub use scan::{Archive, Kind, Member, Source};
+pub use scan::{Archive, Kind, Member, Source, hold};
 pub use writer::{Evidence, Writer};

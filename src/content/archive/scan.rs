@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::compression::{Compression, MAGIC_BYTES};
@@ -27,6 +27,8 @@ const START_BYTES: usize = 16;
 pub enum Source {
     /// A file or a directory.
     Path(PathBuf),
+    /// A file that is open.
+    File(fs::File),
     /// Anything that can be read once.
     Stream(Box<dyn Read>),
     /// A stream that is copied to an anonymous temporary file first, so that it can be read twice.
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::File(file) => f.debug_tuple("File").field(file).finish(),
             Self::Stream(_) => f.write_str("Stream"),
             Self::Spooled(_) => f.write_str("Spooled"),
         }
@@ -100,7 +103,8 @@ impl Archive {
     /// When it can't be read, is not a tar (or a directory), breaks a rule of the gate or a limit.
     pub fn read(source: Source, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
         match source {
-            Source::Path(path) => Self::open(path, jobs, limits),
+            Source::Path(path) => Self::at(path, jobs, limits),
+            Source::File(file) => Self::file(file, jobs, limits),
             Source::Stream(stream) => Self::stream(stream, jobs, limits),
             Source::Spooled(mut stream) => {
                 let spooling = |source| ArchiveError::Io { what: "spooling".into(), source };
@@ -118,7 +122,7 @@ impl Archive {
         Self { members: BTreeMap::new(), origin, limits, document_bytes: 0, trailing: false }
     }
 
-    fn open(path: PathBuf, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
+    fn at(path: PathBuf, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
         let open = |source| ArchiveError::Open { path: path.clone(), source };
         let file = fs::OpenOptions::new().read(true).open(&path).map_err(open)?;
         let metadata = file.metadata().map_err(open)?;
@@ -150,12 +154,13 @@ impl Archive {
 
     /// A regular file: listed by seeking if it is a plain tar, else read as a stream.
     fn file(mut file: fs::File, jobs: &Jobs<'_>, limits: Limits) -> Result<Self, ArchiveError> {
+        file.rewind().map_err(io_error)?;
         let mut magic = [0; MAGIC_BYTES];
         let filled = read_up_to(&mut file, &mut magic).map_err(io_error)?;
         if filled == 0 {
             return Err(ArchiveError::Empty);
         }
-        file.seek(SeekFrom::Start(0)).map_err(io_error)?;
+        file.rewind().map_err(io_error)?;
         if Compression::detect(&magic[..filled]) != Compression::None {
             return Self::stream(Box::new(file), jobs, limits);
         }
@@ -190,10 +195,7 @@ impl Archive {
             return Err(ArchiveError::Empty);
         }
         let magic = &magic[..filled];
-        let plain = Compression::detect(magic)
-            .reader(magic.chain(stream), limits.total_bytes, &limits)
-            .map_err(|e| io_error(decompression_error(e)))?;
-        let plain = Decompressed(plain);
+        let plain = decompressed(magic, stream, &limits)?;
         let mut archive = Self::empty(Origin::Stream, limits);
         let mut tar = tar::Archive::new(Gate::new(plain, limits));
         for entry in tar.entries().map_err(io_error)? {
@@ -402,6 +404,50 @@ fn read_document(
     } else {
         Err(ArchiveError::Size { what: name.to_owned(), expected: size, found })
     }
+}
+
+/// The tar in a stream whose first bytes were read.
+fn decompressed<'a>(
+    magic: &'a [u8],
+    stream: Box<dyn Read + 'a>,
+    limits: &Limits,
+) -> Result<Decompressed<Box<dyn Read + 'a>>, ArchiveError> {
+    let plain = Compression::detect(magic)
+        .reader(magic.chain(stream), limits.total_bytes, limits)
+        .map_err(|e| io_error(decompression_error(e)))?;
+    Ok(Decompressed(plain))
+}
+
+/// An archive as a plain tar that can be read again and again: the file itself, or an anonymous
+/// temporary copy of what is compressed or a stream.
+///
+/// # Errors
+/// When it can't be read, decompressed or copied.
+pub fn hold(source: Source, limits: &Limits) -> Result<fs::File, ArchiveError> {
+    let mut stream: Box<dyn Read> = match source {
+        Source::Stream(stream) | Source::Spooled(stream) => stream,
+        Source::File(file) => Box::new(file),
+        Source::Path(path) => {
+            let open = |source| ArchiveError::Open { path: path.clone(), source };
+            let mut file = fs::OpenOptions::new().read(true).open(&path).map_err(open)?;
+            let mut magic = [0; MAGIC_BYTES];
+            if file.metadata().map_err(open)?.is_file() {
+                let filled = read_up_to(&mut file, &mut magic).map_err(io_error)?;
+                file.rewind().map_err(io_error)?;
+                if Compression::detect(&magic[..filled]) == Compression::None {
+                    return Ok(file);
+                }
+            }
+            Box::new(file)
+        }
+    };
+    let mut magic = [0; MAGIC_BYTES];
+    let filled = read_up_to(&mut *stream, &mut magic).map_err(io_error)?;
+    let mut plain = decompressed(&magic[..filled], stream, limits)?;
+    let copying = |source| ArchiveError::Io { what: "copying the archive".into(), source };
+    let mut file = tempfile::tempfile().map_err(copying)?;
+    io::copy(&mut plain, &mut file).map_err(io_error)?;
+    Ok(file)
 }
 
 /// The outer decompressor. Its complaints are about the archive, other than those of the system.
