@@ -57,6 +57,7 @@ fn fresh() -> Generated {
     let blob = |name: &str, diff_id: Option<&str>| BoundBlob {
         member: name.to_owned(),
         descriptor: Descriptor::new(media_type::DOCKER_LAYER_GZIP, digest(name), 10),
+        stored: Blob { digest: digest(diff_id.unwrap_or(name)), size: 20 },
         diff_id: diff_id.map(digest),
         by: BoundBy::Compression,
     };
