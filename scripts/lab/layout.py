@@ -2,11 +2,12 @@
 """OCI image layouts with signatures, in the form that notation 1.0 to 1.3 writes and reads.
 
     layout.py create DIRECTORY MANIFEST MEDIA_TYPE            a layout of one image manifest
+    layout.py image DIRECTORY                                 a layout of a whole small OCI image
     layout.py attach DIRECTORY SIGNATURE CHAIN.pem            adds an envelope that signs it
     layout.py extract DIRECTORY OUTPUT                        the one envelope that is attached
 
-Only the manifest of the image is stored: a signature covers its descriptor, and notation reads no
-further. `create` prints the digest.
+Of `create` only the manifest of the image is stored: a signature covers its descriptor, and notation
+reads no further. Both print the digest.
 """
 
 import base64
@@ -55,11 +56,37 @@ def add_to_index(directory, descriptor):
     write(os.path.join(directory, "index.json"), compact(index))
 
 
-def create(directory, manifest, media_type):
+def empty(directory):
     os.makedirs(os.path.join(directory, "blobs", "sha256"))
     write(os.path.join(directory, "oci-layout"), b'{"imageLayoutVersion":"1.0.0"}')
     write(os.path.join(directory, "index.json"), compact({"schemaVersion": 2, "manifests": []}))
-    descriptor = add_blob(directory, read(manifest), media_type)
+
+
+def image(directory):
+    empty(directory)
+    layer = b"\0" * 10240  # A tar archive without members.
+    diff_id = "sha256:" + hashlib.sha256(layer).hexdigest()
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "config": add_blob(directory, compact(config), "application/vnd.oci.image.config.v1+json"),
+        "layers": [add_blob(directory, layer, "application/vnd.oci.image.layer.v1.tar")],
+    }
+    tag(directory, compact(manifest), IMAGE_MANIFEST)
+
+
+def create(directory, manifest, media_type):
+    empty(directory)
+    tag(directory, read(manifest), media_type)
+
+
+def tag(directory, manifest, media_type):
+    descriptor = add_blob(directory, manifest, media_type)
     annotations = {"org.opencontainers.image.ref.name": "v1"}
     add_to_index(directory, {**descriptor, "annotations": annotations})
     print(descriptor["digest"])
@@ -100,4 +127,5 @@ def extract(directory, output):
 
 
 if __name__ == "__main__":
-    {"create": create, "attach": attach, "extract": extract}[sys.argv[1]](*sys.argv[2:])
+    commands = {"create": create, "image": image, "attach": attach, "extract": extract}
+    commands[sys.argv[1]](*sys.argv[2:])
