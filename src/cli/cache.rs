@@ -1,5 +1,6 @@
 //! `dockseal cache`: the signature cache, and what layers compress to.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
@@ -7,17 +8,24 @@ use jiff::SignedDuration;
 
 use crate::generate::LayerCache;
 use crate::image::digest::Digest;
+use crate::sign::attachable;
+use crate::signature::envelope::Envelope;
+use crate::signature::x509::CertificateRules;
 use crate::store::cache::{CachedSignature, SignatureCache};
+use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore as _};
 
 use super::cert::confirmed;
 use super::context::Context;
 use super::duration;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::read_input;
 
 /// Subcommands of `dockseal cache`.
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
+    /// Copy signature files into the cache, by the digest of the manifest they sign
+    Add(AddArgs),
     /// List cached signatures: digest of the manifest, digest of the signature
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -32,10 +40,45 @@ impl CacheCommand {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let cache = SignatureCache::new(&context.dirs.cache()?);
         match self {
+            Self::Add(args) => args.run(context, &cache),
             Self::List(args) => args.run(context, &cache),
             Self::Prune(args) => args.run(context, &cache),
             Self::Remove(args) => args.run(context, &cache),
         }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal cache add net-monitor.sig
+  notation verify registry.example/net-monitor@sha256:...")]
+pub(super) struct AddArgs {
+    /// Files with signatures
+    #[arg(required = true, value_name = "SIGNATURE")]
+    signatures: Vec<PathBuf>,
+}
+
+impl AddArgs {
+    /// What is added is intact; whether it is trusted is for who verifies it.
+    fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
+        // All are judged before the first is written.
+        let mut envelopes = Vec::new();
+        for path in &self.signatures {
+            let bytes = read_input(path, MAX_ENVELOPE_BYTES)?;
+            let wrong = |failure: Failure| failure.prefixed(&path.display().to_string());
+            let content = Envelope::decode_any(&bytes)
+                .and_then(|envelope| envelope.unverified_content())
+                .map_err(|error| wrong(error.into()))?;
+            let subject = content.payload().target().clone();
+            let envelope = attachable(&subject, &bytes, CertificateRules::Strict)
+                .map_err(|error| wrong(error.into()))?;
+            envelopes.push((subject, envelope));
+        }
+        for (subject, envelope) in &envelopes {
+            let added = cache.add(subject, envelope)?;
+            context.printer.line(format_args!("{} {}", subject.digest, added.digest))?;
+        }
+        Ok(())
     }
 }
 

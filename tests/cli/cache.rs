@@ -6,6 +6,25 @@ use crate::{Host, MANIFEST};
 
 const DIGEST: &str = "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707";
 
+/// A host that only verifies gets signatures as files.
+#[test]
+fn signature_files_are_added() {
+    let host = Host::ready();
+    host.run(&["sign", "--local", "--output", "good.sig", MANIFEST]).code(0);
+    host.run(&["cache", "list"]).code(0).stdout_eq("");
+    let mut broken = host.read("good.sig");
+    broken[60] ^= 1;
+    host.write("broken.sig", broken);
+    let assert = host.run(&["cache", "add", "good.sig", "broken.sig"]).stdout_eq("");
+    assert!(!assert.get_output().status.success());
+    host.run(&["cache", "list"]).code(0).stdout_eq("");
+    host.run(&["cache", "add", "good.sig"]).code(0).stderr_eq("").stdout_eq(str![[r#"
+sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 sha256:[..]
+
+"#]]);
+    host.run(&["verify", "--local", MANIFEST]).code(0);
+}
+
 #[test]
 fn signatures_are_listed_and_removed() {
     let host = Host::ready();

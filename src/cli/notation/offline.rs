@@ -99,7 +99,7 @@ impl Reference {
                 Exit::NoSignature,
                 format!(
                     "this build is offline and asks no registry, and the signature cache has no \
-                     signature of {}@{digest}: use --oci-layout, or fill the cache with dockseal",
+                     signature of {}@{digest}: use --oci-layout, or dockseal cache add SIGNATURE",
                     self.repository
                 ),
             ));

@@ -44,7 +44,7 @@ Error: "e2e:v1": invalid reference: missing registry or repository. Expecting <r
 $ notation sign registry.example/e2e
 Error: "registry.example/e2e": invalid reference: no tag or digest. Expecting <registry>/<repository>:<tag> or <registry>/<repository>@<digest>
 $ notation verify registry.example/e2e@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
-Error: this build is offline and asks no registry, and the signature cache has no signature of registry.example/e2e@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707: use --oci-layout, or fill the cache with dockseal
+Error: this build is offline and asks no registry, and the signature cache has no signature of registry.example/e2e@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707: use --oci-layout, or dockseal cache add SIGNATURE
 $ notation verify registry.example/e2e:v1
 Error: this build is offline and can't ask the registry for the digest of the tag "v1": use registry.example/e2e@<digest> with signatures in the signature cache, or --oci-layout
 $ notation verify --insecure-registry registry.example/e2e:v1
