@@ -26,7 +26,7 @@ enum Reason {
     Offline,
     /// The text comes from beneath notation: Go's libraries, or the order of two checks.
     Beneath,
-    /// This build does not run plugins.
+    /// Managing plugins is not wired to this name yet.
     Plugins,
     /// A rule of spec/notation.md §12.2, or a key that is no good.
     Narrower,
