@@ -135,43 +135,80 @@ pub(super) fn decode(name: &str) -> Envelope {
     Envelope::decode(&read(name), EnvelopeFormat::from_file_name(name).unwrap()).unwrap()
 }
 
-#[test]
-fn every_flipped_bit_of_the_signed_parts_of_a_cose_envelope_is_refused() {
-    let bytes = read(PLAIN[1]);
-    let envelope = decode(PLAIN[1]);
-    let find = |part: &[u8]| bytes.windows(part.len()).position(|window| window == part).unwrap();
+/// Every key's envelopes in both formats.
+fn envelopes_of_all_keys() -> impl Iterator<Item = String> {
+    ["rsa2048", "rsa3072", "rsa4096", "ec256", "ec384", "ec521"]
+        .into_iter()
+        .flat_map(|key| ["jws", "cose"].map(|format| format!("valid/{key}.x509.{format}.sig")))
+}
+
+/// Positions of everything that is signed, and of the signature.
+fn signed_positions(bytes: &[u8], envelope: &Envelope) -> Vec<usize> {
+    let find = |part: &[u8]| {
+        let start = bytes.windows(part.len()).position(|window| window == part).unwrap();
+        start..start + part.len()
+    };
+    if envelope.format() == EnvelopeFormat::Jws {
+        let wire: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        let parts = ["payload", "protected", "signature"];
+        return parts.iter().flat_map(|it| find(wire[it].as_str().unwrap().as_bytes())).collect();
+    }
     // The protected header follows the tag, the array head and its own two-byte head.
-    let payload = find(&envelope.parts.payload);
-    let signature = find(&envelope.parts.signature);
     let unprotected = bytes.windows(3).position(|window| window == [0xa2, 0x18, 33]).unwrap();
-    let signed = (4..unprotected)
-        .chain(payload..payload + envelope.parts.payload.len())
-        .chain(signature..signature + envelope.parts.signature.len());
-    for at in signed {
-        for bit in 0..8 {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1 << bit;
-            assert!(verdict(&damaged, EnvelopeFormat::Cose).is_err(), "byte {at} bit {bit}");
+    let parts = [&envelope.parts.payload, &envelope.parts.signature];
+    (4..unprotected).chain(parts.iter().flat_map(|part| find(part))).collect()
+}
+
+#[test]
+fn every_flipped_bit_of_the_signed_parts_is_refused() {
+    for name in envelopes_of_all_keys() {
+        let (bytes, envelope) = (read(&name), decode(&name));
+        verdict(&bytes, envelope.format()).unwrap();
+        let signed = signed_positions(&bytes, &envelope);
+        assert!(signed.len() > 350, "{name}: {}", signed.len());
+        for at in signed {
+            // Every bit of every byte for one key, of the others a bit of every byte.
+            let bits = if PLAIN.contains(&name.as_str()) { 0..8 } else { at % 8..at % 8 + 1 };
+            for bit in bits {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(verdict(&damaged, envelope.format()).is_err(), "{name}: {at} bit {bit}");
+            }
         }
     }
 }
 
+/// No part of one valid envelope fits another one: neither what is signed, nor the chain, nor the
+/// signature. All pairs of one format, also those of one key that differ in attributes only.
 #[test]
-fn every_flipped_bit_of_the_signed_parts_of_a_jws_envelope_is_refused() {
-    let bytes = read(PLAIN[0]);
-    let text = str::from_utf8(&bytes).unwrap();
-    let wire: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    for member in ["payload", "protected", "signature"] {
-        let value = wire[member].as_str().unwrap();
-        let start = text.find(value).unwrap();
-        for at in start..start + value.len() {
-            for bit in 0..8 {
-                let mut damaged = bytes.clone();
-                damaged[at] ^= 1 << bit;
-                assert!(verdict(&damaged, EnvelopeFormat::Jws).is_err(), "byte {at} bit {bit}");
-            }
+fn no_part_of_another_valid_envelope_fits() {
+    let others = ["x509-ext", "sa"].map(|it| format!("valid/ec256.{it}"));
+    let names: Vec<String> = envelopes_of_all_keys()
+        .chain(others.iter().flat_map(|it| ["jws", "cose"].map(|f| format!("{it}.{f}.sig"))))
+        .collect();
+    let mut tried = 0;
+    for (a, b) in names.iter().flat_map(|a| names.iter().map(move |b| (a, b))) {
+        let (first, second) = (decode(a), decode(b));
+        if first.format() != second.format() {
+            continue;
+        }
+        let is_same_key = a.split('.').next() == b.split('.').next();
+        let swaps: [fn(&mut Parts, &Parts); 3] = [
+            |parts, other| parts.signature.clone_from(&other.signature),
+            |parts, other| parts.to_be_signed.clone_from(&other.to_be_signed),
+            |parts, other| parts.certificates.clone_from(&other.certificates),
+        ];
+        for (number, swap) in swaps.iter().enumerate() {
+            let mut mixed = first.clone();
+            swap(&mut mixed.parts, &second.parts);
+            let accepted = mixed.verify_integrity(STRICT).is_ok();
+            // One key has one chain.
+            let is_same = a == b || (number == 2 && is_same_key);
+            assert_eq!(accepted, is_same, "{a} with part {number} of {b}");
+            tried += 1;
         }
     }
+    assert_eq!(tried, 2 * 8 * 8 * 3);
 }
 
 proptest::proptest! {
