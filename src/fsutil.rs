@@ -19,6 +19,8 @@ pub enum Mode {
     Private,
     /// Everybody: 0644.
     Public,
+    /// Everybody, and everybody may run it: 0755.
+    Executable,
     /// Everybody, and nobody may change it: 0444, as blobs of an OCI layout are.
     ReadOnly,
 }
@@ -29,6 +31,7 @@ impl Mode {
         match self {
             Self::Private => 0o600,
             Self::Public => 0o644,
+            Self::Executable => 0o755,
             Self::ReadOnly => 0o444,
         }
     }

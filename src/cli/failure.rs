@@ -13,7 +13,7 @@ use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
 use crate::load::LoadError;
-use crate::plugin::PluginError;
+use crate::plugin::{InstallError, PluginError};
 use crate::sign::{AttachError, SignError};
 use crate::signature::envelope::EnvelopeError;
 use crate::signature::signer::SignerError;
@@ -217,6 +217,22 @@ impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Self {
         let exit = match &error {
             PluginError::Name { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        let exit = match &error {
+            InstallError::Checksum(_) => Exit::Usage,
+            InstallError::OtherChecksum { .. } => Exit::ContentMismatch,
+            InstallError::Archive(_)
+            | InstallError::NoProgram
+            | InstallError::NotAPlugin { .. }
+            | InstallError::Programs { .. }
+            | InstallError::TooLarge { .. } => Exit::Malformed,
             _ => Exit::Unavailable,
         };
         Self::of(exit, &error).with_hint(error.hint())

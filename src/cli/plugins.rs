@@ -1,12 +1,16 @@
 //! `dockseal plugin`: notation's plugins. (That dockseal itself is one of docker's is
 //! [`super::plugin`]'s matter.)
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Subcommand;
 use jiff::SignedDuration;
 
-use crate::plugin::{DEFAULT_TIMEOUT, PluginConfig, PluginDirectory, PluginName, VerifierPlugins};
+use crate::plugin::{
+    DEFAULT_TIMEOUT, Installed, PluginConfig, PluginDirectory, PluginError, PluginName, Replace,
+    VerifierPlugins,
+};
 
 use super::cert::confirmed;
 use super::context::Context;
@@ -69,6 +73,9 @@ impl TimeoutArgs {
 /// Subcommands of `dockseal plugin`.
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Install a plugin from an archive or a program
+    #[command(visible_alias = "add")]
+    Install(InstallArgs),
     /// List the installed plugins; each is asked what it can do
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -80,6 +87,7 @@ pub(super) enum PluginCommand {
 impl PluginCommand {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Install(args) => args.run(context),
             Self::List(args) => args.run(context),
             Self::Uninstall(args) => args.run(context),
         }
@@ -96,29 +104,95 @@ pub(super) struct ListArgs {
 
 impl ListArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let plugins = self.timeout.directory(context)?;
-        let header = ["NAME", "DESCRIPTION", "VERSION", "CAPABILITIES", "ERROR"];
-        let mut rows = vec![header.map(str::to_owned).to_vec()];
-        for name in plugins.names()? {
-            let metadata =
-                plugins.find(&name).and_then(|plugin| plugin.metadata(&PluginConfig::new()));
-            rows.push(match metadata {
-                // The words for nothing are notation's.
-                Ok(metadata) => {
-                    let capabilities = metadata.capability_list();
-                    vec![name, metadata.description, metadata.version, capabilities, "<nil>".into()]
-                }
-                Err(error) => {
-                    vec![name, String::new(), String::new(), "[]".into(), error.to_string()]
-                }
-            });
-        }
-        // A plugin's words are for a terminal, in one line.
-        let printable = |cell: &String| cell.replace(char::is_control, " ");
-        let rows: Vec<Vec<_>> =
-            rows.iter().map(|row| row.iter().map(printable).collect()).collect();
-        Ok(context.printer.data(table(&rows).as_bytes())?)
+        list(context, &self.timeout.directory(context)?, PluginError::to_string)
     }
+}
+
+/// Prints the table of plugins; `words` are those for what is wrong with one.
+pub(super) fn list(
+    context: &Context,
+    plugins: &PluginDirectory,
+    words: impl Fn(&PluginError) -> String,
+) -> Result<(), Failure> {
+    let header = ["NAME", "DESCRIPTION", "VERSION", "CAPABILITIES", "ERROR"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for name in plugins.names()? {
+        let plugin = plugins.find(&name);
+        rows.push(match plugin.and_then(|plugin| plugin.metadata(&PluginConfig::new())) {
+            // The words for nothing are notation's.
+            Ok(metadata) => {
+                let capabilities = metadata.capability_list();
+                vec![name, metadata.description, metadata.version, capabilities, "<nil>".into()]
+            }
+            Err(error) => vec![name, String::new(), String::new(), "[]".into(), words(&error)],
+        });
+    }
+    // A plugin's words are for a terminal, in one line.
+    let printable = |cell: &String| cell.replace(char::is_control, " ");
+    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
+    Ok(context.printer.data(table(&rows).as_bytes())?)
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal plugin install --file com.example.hsm_1.2.0_linux_amd64.tar.gz --sha256sum 9f86d0...
+  dockseal plugin install --file ./notation-com.example.hsm --force")]
+#[command(group = clap::ArgGroup::new("from").required(true).args(["file", "url"]))]
+pub(super) struct InstallArgs {
+    /// A .zip or .tar.gz archive, or a program called notation-NAME
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// SOURCE is a file
+    #[arg(long)]
+    file: bool,
+    /// SOURCE is an address; refused, dockseal works offline
+    #[arg(long)]
+    url: bool,
+    /// SHA-256 that SOURCE must have
+    #[arg(long, value_name = "HEX")]
+    sha256sum: Option<String>,
+    /// Replace a plugin of the same or a higher version, or one that does not run
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    timeout: TimeoutArgs,
+}
+
+impl InstallArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        if self.url {
+            return Err(Failure::usage("dockseal works offline and loads no plugins from URLs")
+                .with_hint(Some(
+                    "load it elsewhere, then: --file FILE --sha256sum HEX".to_owned(),
+                )));
+        }
+        let plugins = self.timeout.directory(context)?;
+        let source = Path::new(&self.source);
+        let checksum = self.sha256sum.as_deref();
+        install(context, &plugins, source, checksum, self.force)
+    }
+}
+
+/// Installs a plugin and says so.
+pub(super) fn install(
+    context: &Context,
+    plugins: &PluginDirectory,
+    source: &Path,
+    checksum: Option<&str>,
+    force: bool,
+) -> Result<(), Failure> {
+    let replace = if force { Replace::Any } else { Replace::Older };
+    let Installed { name, version, replaced } =
+        crate::plugin::install(plugins, source, checksum, replace)?;
+    match replaced {
+        None => context
+            .printer
+            .line(format_args!("Successfully installed plugin {name}, version {version}"))?,
+        Some(old) => context.printer.line(format_args!(
+            "Successfully updated plugin {name} from version {old} to {version}"
+        ))?,
+    }
+    Ok(())
 }
 
 #[derive(Debug, clap::Args)]

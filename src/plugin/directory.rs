@@ -36,6 +36,11 @@ impl PluginName {
         }
     }
 
+    /// The name of the plugin whose program has this file name, or `None` if it is none's.
+    pub(super) fn of_program(file_name: &str) -> Option<Self> {
+        Self::new(file_name.strip_prefix(PREFIX)?).ok()
+    }
+
     /// The file name of the program.
     pub(super) fn program(&self) -> String {
         format!("{PREFIX}{self}{}", if cfg!(windows) { ".exe" } else { "" })
@@ -69,6 +74,14 @@ impl PluginDirectory {
     /// The directory of one plugin.
     pub(super) fn of(&self, name: &PluginName) -> PathBuf {
         self.path.join(name.as_str())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Finds a plugin. Nothing is run.
@@ -160,12 +173,12 @@ pub(super) fn check_program(path: &Path, metadata: &Metadata) -> Result<(), Plug
 }
 
 #[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
+pub(super) fn is_executable(metadata: &Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
 }
 
 #[cfg(not(unix))]
-fn is_executable(_: &Metadata) -> bool {
+pub(super) fn is_executable(_: &Metadata) -> bool {
     true
 }
 
@@ -221,6 +234,9 @@ mod tests {
         ] {
             assert!(matches!(PluginName::new(name), Err(PluginError::Name { .. })), "{name:?}");
         }
+        assert_eq!(PluginName::of_program("notation-a.b").unwrap().as_str(), "a.b");
+        assert_eq!(PluginName::of_program("notation-"), None);
+        assert_eq!(PluginName::of_program("a"), None);
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@
 //! process    running one: limits, environment
 //! protocol   the documents
 //! signer     a plugin that signs, or makes whole envelopes
+//! install    from an archive or a file into the directory
 //! verifier   a plugin that judges identities and revocation
 //! ```
 //!
@@ -19,8 +20,10 @@
 //! others may change are refused (rule N-02), and whoever verifies signatures must not come here
 //! before the signer is known. What a plugin answers is input like any other.
 
+mod archive;
 mod directory;
 mod error;
+mod install;
 
 mod process;
 mod protocol;
@@ -36,8 +39,10 @@ use serde::de::DeserializeOwned;
 
 use crate::image::json;
 
+pub use archive::ArchiveError;
 pub use directory::{PluginDirectory, PluginName};
 pub use error::{MetadataProblem, PluginError};
+pub use install::{InstallError, Installed, Replace, install};
 pub use process::ProcessError;
 pub use protocol::{Capability, Metadata};
 pub use signer::{EnvelopePlugin, PluginKey, PluginSigner, RawPlugin};

@@ -13,6 +13,8 @@ use super::error::MetadataProblem;
 use super::process::MAX_OUTPUT_BYTES;
 use crate::image::json::Rules;
 
+pub(super) use semver::Version;
+
 pub(super) const CONTRACT_VERSION: &str = "1.0";
 
 pub(super) const GET_METADATA: &str = "get-plugin-metadata";
@@ -274,7 +276,7 @@ pub(super) struct CriticalAttributes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) authentic_signing_time: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) extended_attributes: BTreeMap<&'a str, &'a Value>,
+    pub(super) extended_attributes: BTreeMap<&'a str, Value>,
 }
 
 #[derive(Serialize)]
@@ -377,7 +379,7 @@ mod tests {
                     signing_scheme: "notary.x509",
                     expiry: "0001-01-01T00:00:00Z".to_owned(),
                     authentic_signing_time: None,
-                    extended_attributes: BTreeMap::from([("example.crit", &value)]),
+                    extended_attributes: BTreeMap::from([("example.crit", value)]),
                 },
                 unprocessed_attributes: Some(vec!["example.crit"]),
                 certificate_chain: vec![Base64(b"DER")],

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use semver::Version;
-
 use super::error::{PluginError, printable};
 use super::protocol::{
     self, Base64, Capability, CriticalAttributes, VerifySignatureRequest, VerifySignatureResponse,
-    WireResult, WireSignature, WireTrustPolicy,
+    Version, WireResult, WireSignature, WireTrustPolicy,
 };
 use super::{Plugin, PluginConfig, PluginDirectory};
 use crate::signature::envelope::{AttributeKey, AttributeValue, PluginRequirement, SignedContent};
@@ -174,11 +172,14 @@ impl VerificationPlugin<'_> {
     fn attributes<'c>(
         &self,
         content: &'c SignedContent,
-    ) -> Result<BTreeMap<&'c str, &'c serde_json::Value>, VerifierError> {
+    ) -> Result<BTreeMap<&'c str, serde_json::Value>, VerifierError> {
         let mut attributes = BTreeMap::new();
         for attribute in content.extended_attributes() {
             match (&attribute.key, &attribute.value) {
                 (AttributeKey::Text(name), AttributeValue::Json(value)) => {
+                    // Go keeps no order in objects, and writes them sorted.
+                    let mut value = value.clone();
+                    value.sort_all_objects();
                     attributes.insert(name.as_str(), value);
                 }
                 (AttributeKey::Text(name), AttributeValue::Cbor(_)) => {

@@ -1,11 +1,15 @@
-//! `notation plugin`: the arguments are checked as notation does; managing plugins is not wired to
-//! this name yet, so it is refused with the command that does it.
+//! `notation plugin`, in notation's words.
+
+use std::path::Path;
 
 use clap::Subcommand;
 
+use crate::cli::cert::confirmed;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::plugins::{self, PluginArgs};
+use crate::plugin::{PluginDirectory, PluginError, PluginName, ProcessError};
 
 use super::flags::exclusive;
 
@@ -24,15 +28,34 @@ pub(super) enum PluginCommand {
 }
 
 impl PluginCommand {
-    pub(super) fn run(self, _context: &Context) -> Result<(), Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
-            Self::Install(args) => args.run(),
-            Self::List => Err(no_plugins()),
-            Self::Uninstall(args) => match args.arguments.is_empty() {
-                true => Err(Failure::usage("plugin name is required")),
-                false => Err(no_plugins()),
-            },
+            Self::Install(args) => args.run(context),
+            Self::List => plugins::list(context, &directory(context)?, listed),
+            Self::Uninstall(args) => args.run(context),
         }
+    }
+}
+
+fn directory(context: &Context) -> Result<PluginDirectory, Failure> {
+    PluginArgs::default().directory(context)
+}
+
+/// What is wrong with a plugin, in the list.
+fn listed(error: &PluginError) -> String {
+    const HOW_TO: &str = "Use `notation plugin install` command to install the plugin";
+    let program = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+    match error {
+        PluginError::NotFound { path, .. } => {
+            format!("plugin executable file `{}` not found. {HOW_TO}", program(path))
+        }
+        PluginError::NotExecutable { path } => {
+            format!("plugin file `{}` is not executable. {HOW_TO}", program(path))
+        }
+        PluginError::Run { plugin, cause: ProcessError::Start(_), .. } => {
+            format!("plugin file `notation-{plugin}` is not executable. {HOW_TO}")
+        }
+        error => error.to_string(),
     }
 }
 
@@ -56,14 +79,14 @@ pub(super) struct InstallArgs {
 }
 
 impl InstallArgs {
-    fn run(self) -> Result<(), Failure> {
-        if self.arguments.is_empty() {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let Some(source) = self.arguments.first() else {
             return Err(Failure::usage(match (self.file, self.url) {
                 (true, _) => "missing plugin file path",
                 (_, true) => "missing plugin URL",
                 _ => "missing plugin source location",
             }));
-        }
+        };
         exclusive(&[("file", self.file), ("url", self.url)])?;
         if self.url {
             return Err(Failure::usage(
@@ -71,7 +94,9 @@ impl InstallArgs {
                  offline: use --file",
             ));
         }
-        Err(no_plugins())
+        let (source, checksum) = (Path::new(source), self.sha256sum.as_deref());
+        plugins::install(context, &directory(context)?, source, checksum, self.force)
+            .map_err(|failure| failure.prefixed("plugin installation failed"))
     }
 }
 
@@ -85,6 +110,25 @@ pub(super) struct UninstallArgs {
     yes: bool,
 }
 
-fn no_plugins() -> Failure {
-    Failure::new(Exit::Unavailable, "plugins are managed with dockseal plugin")
+impl UninstallArgs {
+    fn run(self, context: &Context) -> Result<(), Failure> {
+        let Some(name) = self.arguments.first() else {
+            return Err(Failure::usage("plugin name is required"));
+        };
+        let plugins = directory(context)?;
+        let missing = || {
+            let text = "To view a list of installed plugins, use `notation plugin list`";
+            Failure::new(Exit::Unavailable, format!("unable to find plugin {name}.\n{text}"))
+        };
+        let plugin = PluginName::new(name).map_err(|_| missing())?;
+        if !plugins.has(&plugin) {
+            return Err(missing());
+        }
+        let question = format!("Are you sure you want to uninstall plugin {name:?}?");
+        if !confirmed(context, self.yes, &question)? {
+            return Ok(());
+        }
+        plugins.remove(&plugin)?;
+        Ok(context.printer.line(format_args!("Successfully uninstalled plugin {plugin}"))?)
+    }
 }

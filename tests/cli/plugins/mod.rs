@@ -1,7 +1,9 @@
-//! notation's plugins: signing with them, verifying with them.
+//! notation's plugins: signing with them, verifying with them, installing them.
 //!
 //! The plugin is `examples/notation_plugin.rs`, which truly signs; hostile ones are shell scripts.
 
+mod install;
+mod interop;
 mod sign;
 mod verify;
 
