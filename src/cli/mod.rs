@@ -17,6 +17,7 @@
 //!   `progress_bar::ProgressBar`.
 //! * `tests/cli` has a snapshot of what it says, with its exit code.
 
+pub mod containerd_verifier;
 pub mod exit;
 pub mod plugin;
 

@@ -52,7 +52,12 @@ pub struct CachedSignature {
 impl SignatureCache {
     /// The cache below `cache`, notation's cache directory, which need not exist.
     pub fn new(cache: &Path) -> Self {
-        Self { root: cache.join(CACHE_DIR) }
+        Self::at(cache.join(CACHE_DIR))
+    }
+
+    /// A cache whose directory is `root` itself.
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self { root }
     }
 
     /// The directory of the whole cache.
@@ -107,7 +112,7 @@ impl SignatureCache {
         Ok(())
     }
 
-    fn subject_dir(&self, subject: &Digest) -> PathBuf {
+    pub(super) fn subject_dir(&self, subject: &Digest) -> PathBuf {
         self.root.join(subject.algorithm().name()).join(subject.hex())
     }
 
@@ -162,7 +167,7 @@ impl SignatureStore for SignatureCache {
 
 /// The names in a directory, sorted; none when it does not exist. Names that are no text can't be
 /// ours.
-fn file_names(directory: &Path) -> Result<Vec<String>, StoreError> {
+pub(super) fn file_names(directory: &Path) -> Result<Vec<String>, StoreError> {
     let io = |source| StoreError::Io { path: directory.to_owned(), source };
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

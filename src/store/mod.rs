@@ -8,10 +8,12 @@
 //! |---|---|
 //! | [`cache::SignatureCache`] | the signature cache of the original offline-signing design |
 //! | [`detached::DetachedFiles`] | files that the user names |
+//! | [`directory::SignatureDirectory`] | a directory that an operator fills |
 //! | [`layout::OciLayout`] | beside the image in an OCI layout directory |
 
 pub mod cache;
 pub mod detached;
+pub mod directory;
 pub mod layout;
 
 use std::collections::BTreeMap;
