@@ -14,9 +14,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::hex;
-use crate::signature::envelope::{self, Envelope, EnvelopeError, EnvelopeFormat, SignRequest};
+use crate::signature::crypto::CryptoError;
+use crate::signature::envelope::{
+    self, Envelope, EnvelopeError, EnvelopeFormat, SignRequest, SignedContent,
+};
 use crate::signature::payload::{MemberOrder, Payload, PayloadError};
 use crate::signature::signer::{EnvelopeGenerator, EnvelopeOrder, Signer};
+use crate::signature::timestamp::{Request, Response, TimestampError};
 use crate::signature::x509::CertificateRules;
 use crate::store::{Added, NewSignature, SignatureStore, StoreError};
 
@@ -112,6 +116,45 @@ pub fn generate(
     Ok(to_store(&Envelope::decode(&made.bytes, options.format)?, made.annotations)?)
 }
 
+/// Asks a timestamping authority to countersign a signature (§6.1): `ask` carries the request, DER,
+/// to it and returns its answer, `judge` verifies the token that answers it. How it gets there and
+/// whom to believe is the caller's; what is returned verifies as `signature` did.
+///
+/// # Errors
+/// What `ask` and `judge` return; [`SignError`] when the answer is none to this request, or the
+/// signature can't have a timestamp.
+pub fn countersign<T, E: From<SignError>>(
+    signature: NewSignature,
+    rules: CertificateRules,
+    ask: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    judge: impl FnOnce(&[u8], &Envelope, &SignedContent) -> Result<T, E>,
+) -> Result<(NewSignature, T), E> {
+    let envelope = Envelope::decode_any(&signature.bytes).map_err(SignError::from)?;
+    let content = envelope.verify_integrity(rules).map_err(SignError::from)?;
+    let request = Request::new(envelope.signature(), content.algorithm().hash())
+        .map_err(SignError::Random)?;
+    let answer = ask(request.der())?;
+    let response = Response::from_der(&answer).map_err(SignError::from)?;
+    let token = response.token_for(&request).map_err(SignError::from)?;
+    let judged = judge(token, &envelope, &content)?;
+    let bytes = with_token(&envelope, token, rules)?;
+    Ok((NewSignature { bytes, ..signature }, judged))
+}
+
+/// The envelope with a token, which was judged. It verifies as it did without.
+///
+/// # Errors
+/// [`SignError`] when the signature can't have a timestamp.
+pub fn with_token(
+    envelope: &Envelope,
+    token: &[u8],
+    rules: CertificateRules,
+) -> Result<Vec<u8>, SignError> {
+    let bytes = envelope.with_timestamp_token(token)?;
+    Envelope::decode(&bytes, envelope.format())?.verify_integrity(rules)?;
+    Ok(bytes)
+}
+
 /// Attaches an envelope that exists to `subject`, which it must have signed. Whether it is trusted
 /// is for who verifies it.
 ///
@@ -198,9 +241,15 @@ pub enum SignError {
     /// The artifact or the metadata can't be signed.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// There is no randomness for a request.
+    #[error("no nonce for the timestamp: {0}")]
+    Random(CryptoError),
     /// The signature could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a timestamping authority answered is not what it was asked for.
+    #[error(transparent)]
+    Timestamp(#[from] TimestampError),
 }
 
 /// Why an envelope can't be attached to something.

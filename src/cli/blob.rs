@@ -19,6 +19,7 @@ use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
 use crate::trust::store::TrustStores;
 use crate::verify::{Blob, Verdict, Verifier, VerifyOptions};
 
+use super::authority::{TimestampArgs, countersigned};
 use super::cert::confirmed;
 use super::context::Context;
 use super::failure::Failure;
@@ -38,7 +39,7 @@ pub(super) const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 #[derive(Debug, Subcommand)]
 pub(super) enum BlobCommand {
     /// Sign a file
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     /// Verify a signature of a file
     Verify(VerifyArgs),
     /// Show what a signature file says
@@ -93,6 +94,8 @@ pub(super) struct SignArgs {
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+    #[command(flatten, next_help_heading = "Timestamp options")]
+    timestamp: TimestampArgs,
     /// Replace an existing signature file without asking
     #[arg(long)]
     force: bool,
@@ -102,6 +105,7 @@ impl SignArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let format = self.format.format(context)?;
         let target = self.target(format)?;
+        let authority = self.timestamp.open(context)?;
         let signer = self.key.signer(context)?.for_blobs()?;
         let blob = hash(&self.file, Some(self.media_type.clone()))?;
         // Blobs are hashed with the algorithm of the key (spec/notation.md §11).
@@ -114,6 +118,7 @@ impl SignArgs {
             ..SignOptions::at(context.now)
         };
         let envelope = sign::sign(&descriptor, &options, &*signer)?;
+        let envelope = countersigned(authority.as_ref(), envelope, context)?;
         let printer = context.printer;
         let Some(target) = target else {
             printer.note(format_args!("Successfully signed {}", self.file.display()));

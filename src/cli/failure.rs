@@ -327,8 +327,12 @@ impl From<SignError> for Failure {
     fn from(error: SignError) -> Self {
         let exit = match &error {
             SignError::Expiry { .. } | SignError::Payload(_) => Exit::Usage,
-            SignError::Envelope(_) | SignError::NoExpiry | SignError::Store(_) => Exit::Unavailable,
-            SignError::OwnResult(_) => Exit::Internal,
+            SignError::Envelope(_)
+            | SignError::NoExpiry
+            | SignError::Store(_)
+            | SignError::Timestamp(TimestampError::Refused { .. }) => Exit::Unavailable,
+            SignError::Timestamp(_) => Exit::Malformed,
+            SignError::OwnResult(_) | SignError::Random(_) => Exit::Internal,
         };
         // What a plugin says helps with it too.
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);

@@ -23,6 +23,7 @@ pub mod plugin;
 
 mod about;
 mod attach;
+mod authority;
 mod blob;
 mod cache;
 mod cert;
@@ -56,6 +57,7 @@ mod source;
 mod subject;
 mod timestamp;
 mod tree;
+mod tsa_client;
 mod verify;
 
 use std::io;

@@ -4,15 +4,13 @@ use serde_json::{Value, json};
 
 use crate::image::descriptor::Descriptor;
 use crate::image::media_type;
-use crate::sign::SignOptions;
-use crate::store::SignatureStore;
+use crate::store::{NewSignature, SignatureStore};
 use crate::verify::{TrustedSignature, Verdict, Verifier, VerifyError};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity};
 use super::report::{self, PolicyInfo};
-use super::sign::KeySigner;
 use super::subject::Subject;
 
 /// Which manifests have to be signed.
@@ -62,18 +60,17 @@ impl Part {
     }
 }
 
-/// Signs every part that is here. Nothing is stored before all are signed.
+/// Signs every part that is here, with what `make` makes. Nothing is stored before all are signed.
 pub(super) fn sign(
     subject: &Subject,
-    options: &SignOptions,
-    signer: &KeySigner,
+    make: &dyn Fn(&Descriptor) -> Result<NewSignature, Failure>,
     store: &dyn SignatureStore,
     printer: Printer,
 ) -> Result<(), Failure> {
     let mut signed = Vec::new();
     for part in Part::of(subject, Reach::All)? {
         if part.is_here {
-            let envelope = signer.sign(&part.descriptor, options)?;
+            let envelope = make(&part.descriptor)?;
             signed.push((part, envelope));
         } else {
             let (kind, digest) = (part.kind(), &part.descriptor.digest);

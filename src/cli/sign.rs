@@ -18,6 +18,7 @@ use crate::store::detached::DetachedFiles;
 use crate::store::layout::SignatureManifest;
 use crate::store::{Added, NewSignature, SignatureStore};
 
+use super::authority::{TimestampArgs, countersigned};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -56,6 +57,8 @@ pub(super) struct SignArgs {
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+    #[command(flatten, next_help_heading = "Timestamp options")]
+    timestamp: TimestampArgs,
 }
 
 /// Form of signature manifests.
@@ -276,6 +279,7 @@ impl SignArgs {
         if let Some(output) = &self.output {
             self.check_name(context, output, format)?;
         }
+        let authority = self.timestamp.open(context)?;
         let signer = self.key.signer(context)?;
         let options = SignOptions {
             format,
@@ -283,11 +287,15 @@ impl SignArgs {
             user_metadata: self.user_metadata.iter().cloned().collect(),
             ..SignOptions::at(context.now)
         };
+        let make = |descriptor: &Descriptor| {
+            let envelope = signer.sign(descriptor, &options)?;
+            countersigned(authority.as_ref(), envelope, context)
+        };
         if self.recursive {
             let store = self.store(&subject, context)?;
-            return recursive::sign(&subject, &options, &signer, &*store, context.printer);
+            return recursive::sign(&subject, &make, &*store, context.printer);
         }
-        let envelope = signer.sign(&subject.descriptor, &options)?;
+        let envelope = make(&subject.descriptor)?;
         if subject.content == ContentSeen::No {
             context.printer.note("signed the descriptor only, content was not checked");
         }

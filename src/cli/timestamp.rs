@@ -8,19 +8,18 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::fsutil::{self, Mode};
+use crate::sign::with_token;
 use crate::signature::envelope::{Envelope, SignedContent};
 use crate::signature::timestamp::{MAX_TOKEN_BYTES, Request, Response, VerifiedTimestamp};
-use crate::signature::x509::{self, Certificate, CertificateRules};
+use crate::signature::x509::CertificateRules;
 use crate::store::MAX_ENVELOPE_BYTES;
-use crate::trust::store::{MAX_STORE_FILE_BYTES, StoreRef, StoreType, TrustStores, is_root_ca};
-use crate::verify::{AuthorityRevocation, VerifyOptions, check_timestamp};
 
+use super::authority::AuthorityArgs;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output_file::write_data;
 use super::read_input;
-use super::verify::RevocationArgs;
 
 /// Subcommands of `dockseal timestamp`.
 #[derive(Debug, Subcommand)]
@@ -69,75 +68,6 @@ impl RequestArgs {
     }
 }
 
-/// Whose timestamps are believed, and whose certificates are revoked.
-#[derive(Debug, clap::Args)]
-pub(super) struct AuthorityArgs {
-    /// Root certificate of the timestamping authority [default: all tsa stores]
-    #[arg(long, value_name = "FILE")]
-    timestamp_root_cert: Option<PathBuf>,
-    /// Do not check whether certificates of the authority are revoked
-    #[arg(long)]
-    insecure_skip_tsa_revocation: bool,
-    #[command(flatten)]
-    revocation: RevocationArgs,
-}
-
-impl AuthorityArgs {
-    fn check(
-        &self,
-        token: &[u8],
-        envelope: &Envelope,
-        content: &SignedContent,
-        context: &Context,
-    ) -> Result<VerifiedTimestamp, Failure> {
-        let options = VerifyOptions {
-            revocation: self.revocation.load(context)?,
-            ..VerifyOptions::at(context.now)
-        };
-        let authority = if self.insecure_skip_tsa_revocation {
-            context.printer.warning("certificates of the authority are not checked for revocation");
-            AuthorityRevocation::InsecureSkip
-        } else {
-            AuthorityRevocation::Check
-        };
-        let roots = self.roots(context)?;
-        let (signature, chain) = (envelope.signature(), content.chain());
-        Ok(check_timestamp(token, signature, chain, &roots, &options, authority)?)
-    }
-
-    fn roots(&self, context: &Context) -> Result<Vec<Certificate>, Failure> {
-        let Some(path) = &self.timestamp_root_cert else { return tsa_stores(context) };
-        let bytes = read_input(path, MAX_STORE_FILE_BYTES)?;
-        let certificates = x509::certificates_from_bytes(&bytes)
-            .map_err(|error| Failure::of(Exit::NotTrusted, &error))?;
-        match certificates.as_slice() {
-            [root] if is_root_ca(root) => Ok(certificates),
-            _ => Err(Failure::new(
-                Exit::NotTrusted,
-                format!("{} must hold exactly one self-signed root certificate", path.display()),
-            )),
-        }
-    }
-}
-
-/// The roots of all `tsa` stores there are.
-fn tsa_stores(context: &Context) -> Result<Vec<Certificate>, Failure> {
-    let stores = TrustStores::new(&context.dirs.config()?);
-    let mut references: Vec<StoreRef> =
-        stores.list(Some(StoreType::Tsa), None)?.into_iter().map(|entry| entry.store).collect();
-    references.dedup();
-    let mut roots = Vec::new();
-    for store in &references {
-        roots.extend(stores.load(store)?);
-    }
-    if roots.is_empty() {
-        let hint = "dockseal cert add --type tsa --store STORE ROOT.crt".to_owned();
-        return Err(Failure::new(Exit::NotTrusted, "no timestamping authority is trusted")
-            .with_hint(Some(hint)));
-    }
-    Ok(roots)
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct AttachArgs {
     /// The signature file
@@ -159,11 +89,8 @@ impl AttachArgs {
         let response = read_input(&self.response, MAX_TOKEN_BYTES as u64)?;
         let response = Response::from_der(&response)?;
         let token = response.token_about(envelope.signature())?;
-        let timestamp = self.authority.check(token, &envelope, &content, context)?;
-        let updated = envelope.with_timestamp_token(token)?;
-        // What is written verifies as what was read did.
-        Envelope::decode(&updated, envelope.format())?
-            .verify_integrity(CertificateRules::Strict)?;
+        let timestamp = self.authority.open(context)?.check(token, &envelope, &content)?;
+        let updated = with_token(&envelope, token, CertificateRules::Strict)?;
         let target = self.output.as_ref().unwrap_or(&self.signature);
         fsutil::write_atomic(target, &updated, Mode::Private)?;
         report(context, "Successfully timestamped", target, &timestamp)
@@ -188,7 +115,7 @@ impl VerifyArgs {
                 "no timestamp countersignature was found in the signature envelope",
             )
         })?;
-        let timestamp = self.authority.check(token, &envelope, &content, context)?;
+        let timestamp = self.authority.open(context)?.check(token, &envelope, &content)?;
         context.printer.note("who signed was not verified, only when");
         report(context, "Successfully verified timestamp of", &self.signature, &timestamp)
     }

@@ -98,7 +98,7 @@ impl From<ContentArg> for Content {
 }
 
 /// Files that say what is revoked.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct RevocationArgs {
     /// CRL to judge revocation by, besides the cached ones; repeatable
     #[arg(long, value_name = "FILE")]
@@ -109,6 +109,10 @@ pub(super) struct RevocationArgs {
 }
 
 impl RevocationArgs {
+    pub(super) fn is_given(&self) -> bool {
+        !self.crl.is_empty() || !self.ocsp_response.is_empty()
+    }
+
     pub(super) fn load(&self, context: &Context) -> Result<RevocationData, Failure> {
         let crls = self.crl.iter().map(|path| read_crl(path));
         let responses = self.ocsp_response.iter().map(|path| read_ocsp_response(path));

@@ -38,6 +38,7 @@ mod tamper;
 mod timestamp;
 #[cfg(target_os = "linux")]
 mod tools;
+mod tsa;
 mod verify;
 
 use std::fs;

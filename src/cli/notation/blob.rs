@@ -96,13 +96,17 @@ impl SignArgs {
         }
         let signer = self.signer.signer(context)?.for_blobs()?;
         let options = self.signer.options(context)?;
-        self.timestamp.authority()?;
+        let authority = self.timestamp.authority(context)?;
         let blob = hash_file(path, Some(self.media_type))?;
         // Blobs are hashed with the algorithm of the key (spec/notation.md §11).
         let hash = signer.key_spec().signature_algorithm().hash();
         let descriptor = blob.descriptor(hash, DEFAULT_MEDIA_TYPE);
         let options = SignOptions { expires_in: self.signer.expiry()?, ..options };
         let envelope = sign::sign(&descriptor, &options, &*signer).map_err(texts::not_signed)?;
+        let envelope = match &authority {
+            Some(authority) => authority.countersign(envelope)?.0,
+            None => envelope,
+        };
         let target = signature_path(path, &self.signature_directory, options.format.name())?;
         if self.force {
             context.printer.warning("existing signature file will be overwritten");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::authority::Countersigner;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -62,10 +63,14 @@ impl SignArgs {
         }
         let target = Target::open(reference)?;
         let options = self.signer.options(context)?;
-        self.timestamp.authority()?;
+        let authority = self.timestamp.authority(context)?;
         let resolved = target.resolve(context, Verb::Sign)?;
         let options = SignOptions { expires_in: self.signer.expiry()?, ..options };
         let envelope = signer.sign(&resolved.descriptor, &options).map_err(texts::not_signed)?;
+        let envelope = match &authority {
+            Some(authority) => authority.countersign(envelope)?.0,
+            None => envelope,
+        };
         let added = target.layout.add(&resolved.descriptor, &envelope)?;
         context.printer.line(format_args!(
             "Successfully signed {}\nPushed the signature to {}",
@@ -101,14 +106,12 @@ impl TimestampFlags {
         Ok(())
     }
 
-    /// Checks the root. Asking the authority is refused: nothing in this build opens a connection.
-    pub(super) fn authority(&self) -> Result<(), Failure> {
-        let Some(path) = &self.timestamp_root_cert else { return Ok(()) };
-        root_certificate(path)?;
-        Err(Failure::usage(
-            "this build is offline and asks no timestamping authority: sign without --timestamp-url, \
-             then use dockseal timestamp request and attach",
-        ))
+    /// The authority to ask, its root checked.
+    pub(super) fn authority(&self, context: &Context) -> Result<Option<Countersigner>, Failure> {
+        let (Some(url), Some(path)) = (&self.timestamp_url, &self.timestamp_root_cert) else {
+            return Ok(None);
+        };
+        Ok(Some(Countersigner::new(url, root_certificate(path)?, context)?))
     }
 }
 

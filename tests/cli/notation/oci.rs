@@ -310,7 +310,7 @@ fn flags_for_timestamps() {
         (Some("http://tsa.invalid"), Some("empty.txt")),
         (Some("http://tsa.invalid"), Some("two.pem")),
         (Some("http://tsa.invalid"), Some("inter.pem")),
-        (Some("http://tsa.invalid"), Some("root.crt")),
+        (Some("http://127.0.0.1:1"), Some("root.crt")),
     ] {
         let mut arguments = vec!["sign", "--oci-layout", "lay:v1"];
         arguments.extend(url.iter().flat_map(|url| ["--timestamp-url", *url]));
@@ -331,7 +331,7 @@ Some("http://tsa.invalid") Some("no.crt"): Error: open no.crt: no such file or d
 Some("http://tsa.invalid") Some("empty.txt"): Error: cannot find any certificate from "empty.txt". Expecting single x509 root certificate in PEM or DER format from the file
 Some("http://tsa.invalid") Some("two.pem"): Error: found more than one certificates from "two.pem". Expecting single x509 root certificate in PEM or DER format from the file
 Some("http://tsa.invalid") Some("inter.pem"): Error: failed to check root certificate with error: x509: ECDSA verification failure
-Some("http://tsa.invalid") Some("root.crt"): Error: this build is offline and asks no timestamping authority: sign without --timestamp-url, then use dockseal timestamp request and attach
+Some("http://127.0.0.1:1") Some("root.crt"): Error: timestamp of http://127.0.0.1:1: io: Connection refused (os error 111)
 
 "#]]
     );
