@@ -154,6 +154,8 @@ pub fn predict(
 pub struct Prediction {
     /// The layers, base first.
     pub layers: Vec<LayerVerdict>,
+    /// The repository that the push goes to, if that is known.
+    target: Option<String>,
 }
 
 impl Prediction {
@@ -166,7 +168,7 @@ impl Prediction {
                 predict(diff_id, &blob.descriptor.digest, own, target)
             })
             .collect();
-        Self { layers }
+        Self { layers, target: target.map(Reference::repository) }
     }
 
     /// Whether nothing else can be sent.
@@ -234,11 +236,15 @@ impl Prediction {
         Ok(generated)
     }
 
-    /// A manifest that the engine recorded for a repository is what was pushed or pulled there.
+    /// A manifest that the engine recorded for the target, or without one for any repository, is
+    /// what was pushed or pulled there.
     fn prove(&mut self, generated: &Generated, recorded: &[String]) {
-        let digest = generated.descriptor.digest.to_string();
-        let same = |it: &&String| it.rsplit_once('@').is_some_and(|(_, found)| found == digest);
-        let Some(reference) = recorded.iter().find(same) else { return };
+        let is_proof = |text: &&String| {
+            let Ok(reference) = text.parse::<Reference>() else { return false };
+            let is_there = self.target.as_ref().is_none_or(|it| *it == reference.repository());
+            is_there && reference.digest() == Some(&generated.descriptor.digest)
+        };
+        let Some(reference) = recorded.iter().find(is_proof) else { return };
         for layer in &mut self.layers {
             if layer.verdict != Verdict::Certain {
                 layer.verdict = Verdict::Certain;

@@ -113,6 +113,8 @@ fn a_pulled_base_needs_a_size() {
         |all: &[String]| verdicts(&prediction.clone().manifest(fresh(), &sizes, all).unwrap());
     assert_eq!(proven(&other), [Verdict::Predicted, Verdict::Certain]);
     assert_eq!(proven(&recorded), [Verdict::Certain, Verdict::Certain]);
+    let elsewhere = [format!("a.io/other@{}", generated.descriptor.digest)];
+    assert_eq!(proven(&elsewhere), [Verdict::Predicted, Verdict::Certain]);
 }
 
 #[test]
