@@ -103,3 +103,44 @@ impl ServerCertVerifier for Unverified {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_fit_and_files_that_do_not() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new(vec!["engine".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem()
+            .into_bytes();
+        let key = key.serialize_pem().into_bytes();
+        let other = rcgen::KeyPair::generate().unwrap().serialize_pem().into_bytes();
+        let junk = b"no PEM".to_vec();
+        for (ca, cert, own, skip_verify, wrong) in [
+            (Some(&pem), None, None, false, ""),
+            (Some(&pem), Some(&pem), Some(&key), false, ""),
+            (None, None, None, true, ""),
+            (Some(&junk), None, None, false, "the authorities: no certificate"),
+            // Nobody looks at them then.
+            (Some(&junk), None, None, true, ""),
+            (Some(&pem), Some(&pem), None, false, "without its key"),
+            (Some(&pem), None, Some(&key), false, "without its certificate"),
+            (Some(&pem), Some(&junk), Some(&key), false, "the client certificate"),
+            (Some(&pem), Some(&pem), Some(&junk), false, "the client key"),
+            (Some(&pem), Some(&pem), Some(&other), false, "the client certificate and key"),
+        ] {
+            let (ca, cert, key) = (ca.cloned(), cert.cloned(), own.cloned());
+            let files = TlsFiles { ca, cert, key, skip_verify };
+            match config(&files) {
+                Ok(_) => assert_eq!(wrong, ""),
+                Err(found) => {
+                    assert!(!wrong.is_empty() && found.contains(wrong), "{wrong}: {found}");
+                }
+            }
+        }
+    }
+}
