@@ -332,9 +332,10 @@ mod tests {
 
     #[test]
     fn metadata_is_complete_and_of_this_contract() {
+        type Change = fn(&mut Metadata);
         assert_eq!(metadata().check("p"), Ok(()));
         assert_eq!(metadata().capability_list(), "[SIGNATURE_GENERATOR.RAW X]");
-        let changes: [(&str, fn(&mut Metadata)); 8] = [
+        let changes: [(&str, Change); 8] = [
             ("empty name", |it| it.name.clear()),
             ("empty description", |it| it.description.clear()),
             ("empty version", |it| it.version.clear()),
