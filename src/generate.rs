@@ -10,6 +10,7 @@
 //! speaks for has been read and hashed.
 
 mod cache;
+mod containerd;
 mod encode;
 mod error;
 mod given;
@@ -25,6 +26,7 @@ use std::num::NonZero;
 use std::str::FromStr;
 
 pub use self::cache::{LayerCache, Pruned};
+pub use self::containerd::in_containerd;
 pub use self::error::GenerateError;
 pub use self::given::GivenManifest;
 pub use self::layer_source::{sizes_in_archive, sizes_in_manifest};
@@ -39,6 +41,7 @@ use crate::content::archive::{
     Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, NoEncoders, OciView, Source, Work,
     Writer,
 };
+use crate::content::containerd::Namespace;
 use crate::content::limits::Limits;
 use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
@@ -172,6 +175,8 @@ pub enum Origin {
     Stored,
     /// Carried along with the archive, which holds its image.
     Given,
+    /// Stored in containerd; these are its bytes.
+    InContainerd,
 }
 
 impl fmt::Display for Origin {
@@ -182,6 +187,7 @@ impl fmt::Display for Origin {
                 write!(f, "made as a graph-driver push does, layers compressed like {generation}")
             }
             Self::Stored => f.write_str("stored in the archive, unchanged"),
+            Self::InContainerd => f.write_str("stored in containerd, unchanged"),
             Self::Given => f.write_str("given; config and layers are those of the archive"),
         }
     }
@@ -248,6 +254,26 @@ impl fmt::Display for BoundBy {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Note {
+    /// Config or layers of a manifest of an index are not in containerd.
+    AbsentBlob {
+        /// The manifest.
+        manifest: Digest,
+        /// What it is.
+        what: &'static str,
+        /// The first of them.
+        blob: Digest,
+    },
+    /// Manifests of an index are not in containerd.
+    AbsentManifests {
+        /// The index.
+        index: Digest,
+        /// How many are not.
+        missing: usize,
+        /// How many are.
+        present: usize,
+    },
+    /// Other namespaces of containerd that know the image by the same name.
+    AlsoIn(Vec<Namespace>),
     /// Nothing in the archive tells the encoder generation.
     AssumedGeneration(Generation),
     /// An index is not complete, and the engine pushes one of its manifests instead.
@@ -263,6 +289,8 @@ pub enum Note {
     Recorded(String),
     /// Images beside the one that was asked for.
     OtherImages(usize),
+    /// The record of containerd that the image was found by.
+    Record(Namespace, String),
     /// Signatures or attestations of images in the archive, not looked at.
     Referrers(usize),
     /// Bytes behind the end of the archive.
@@ -277,7 +305,11 @@ impl Note {
     pub fn is_detail(&self) -> bool {
         !matches!(
             self,
-            Self::AssumedGeneration(_) | Self::TrailingData | Self::InsteadOfIndex { .. }
+            Self::AbsentBlob { .. }
+                | Self::AbsentManifests { .. }
+                | Self::AssumedGeneration(_)
+                | Self::InsteadOfIndex { .. }
+                | Self::TrailingData
         )
     }
 }
@@ -290,6 +322,20 @@ impl fmt::Display for Note {
                 "assuming an engine built with Go 1.8 to 1.26 (--go-gzip {generation}): \
                  an archive does not tell"
             ),
+            Self::AbsentBlob { manifest, what, blob } => {
+                write!(f, "{what} {blob} of manifest {manifest} is not in containerd")
+            }
+            Self::AbsentManifests { index, missing, present } => write!(
+                f,
+                "{missing} of {} manifests below {index} are not in containerd: ctr refuses to push \
+                 it so, other tools push something else; --platform chooses one",
+                missing + present
+            ),
+            Self::AlsoIn(namespaces) => {
+                let names: Vec<&str> = namespaces.iter().map(Namespace::as_str).collect();
+                write!(f, "the same image is in namespace {}", names.join(", "))
+            }
+            Self::Record(namespace, name) => write!(f, "image {name} in namespace {namespace}"),
             Self::InsteadOfIndex { index, manifest } => write!(
                 f,
                 "not all platforms of {index} are here, so the engine pushes {manifest} alone"

@@ -35,9 +35,12 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that one file alone names, so that they can be replaced by rewriting it.
-const ALONE: [(&str, &str); 12] = [
+const ALONE: [(&str, &str); 15] = [
     ("semver", "plugin/protocol.rs"),
     ("zip", "plugin/archive.rs"),
+    ("containerd_client", "content/containerd/grpc.rs"),
+    ("toml", "content/containerd/config.rs"),
+    ("tonic", "content/containerd/grpc.rs"),
     ("aws_lc_rs", "signature/crypto.rs"),
     ("sha2", "image/digest.rs"),
     ("bollard", "content/docker/client.rs"),

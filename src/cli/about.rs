@@ -62,8 +62,14 @@ fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), Failure>
     command.get_subcommands().try_for_each(|command| write_pages(command, directory))
 }
 
-/// What can open a connection: the client of the Docker engine, to the engine docker would ask.
-const NETWORK_CODE: &[&str] = if cfg!(feature = "docker") { &["docker-engine"] } else { &[] };
+/// What can open a connection: containerd's socket, and the client of the Docker engine, to the
+/// engine docker would ask.
+const NETWORK_CODE: &[&str] = &[
+    #[cfg(feature = "containerd-grpc")]
+    "containerd-socket",
+    #[cfg(feature = "docker")]
+    "docker-engine",
+];
 
 /// `dockseal version`
 pub(super) fn version(context: &Context) -> Result<(), Failure> {

@@ -240,7 +240,7 @@ fn agrees(
         let fits = match generated.origin {
             Origin::Rendered(_) => is_graph,
             Origin::Stored => !is_graph,
-            Origin::Imported => false,
+            Origin::Imported | Origin::InContainerd => false,
             Origin::Given => return Ok(()),
         };
         if !fits {

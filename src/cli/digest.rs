@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::{Format, Verbosity};
 use super::progress_bar::human;
 use super::report::{self, SCHEMA_VERSION};
-use super::source::{ImageArgs, Source};
+use super::source::{ImageArgs, Question, Source};
 
 /// Arguments of `dockseal digest`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,11 @@ impl DigestArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let mut images = Vec::new();
         for source in &self.sources {
-            images.push(self.image.generate(source, context)?);
+            images.push(match self.explain {
+                // What it speaks for is every byte.
+                true => self.image.examine(source, &Question::default(), context)?,
+                false => self.image.generate(source, context)?,
+            });
         }
         if self.pushed {
             for (source, image) in self.sources.iter().zip(&images) {

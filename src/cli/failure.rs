@@ -254,6 +254,10 @@ impl From<GenerateError> for Failure {
 impl From<generate::GenerateError> for Failure {
     fn from(error: generate::GenerateError) -> Self {
         use generate::GenerateError as E;
+        let error = match error {
+            E::Containerd(error) => return error.into(),
+            error => error,
+        };
         let exit = match &error {
             // Reading it again settles it.
             E::Archive(ArchiveError::Streamed { .. }) => Exit::NotDeterminable,
@@ -268,6 +272,7 @@ impl From<generate::GenerateError> for Failure {
             E::Choose { .. } | E::LayerCount { .. } => Exit::Malformed,
             E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
             E::Undeterminable { .. } => Exit::NotDeterminable,
+            E::Containerd(_) => Exit::Unavailable,
         };
         let anew = || match exit {
             Exit::ContentMismatch => Some(

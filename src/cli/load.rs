@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::content::archive::{self, Archive, Jobs, NoEncoders, Work};
+use crate::content::containerd::Namespace;
 use crate::fsutil::{self, AtomicFile, Mode};
 use crate::generate::Generated;
 use crate::image::reference::Reference;
@@ -41,12 +42,6 @@ pub(super) struct LoadArgs {
     /// repeatable
     #[arg(long, value_name = "NAME[:TAG]")]
     name: Vec<Reference>,
-    /// Namespace of containerd
-    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
-    /// Socket of containerd
-    #[arg(long, value_name = "SOCKET")]
-    address: Option<String>,
 }
 
 /// Who gets the image.
@@ -70,7 +65,7 @@ impl LoadArgs {
             Source::Stdin { .. } => {
                 Some(archive::Source::Stream(Box::new(super::source::stdin()?)))
             }
-            Source::Daemon { .. } => {
+            Source::Containerd { .. } | Source::Daemon { .. } => {
                 return Err(Failure::usage("an archive can be loaded, not what an engine has"));
             }
         };
@@ -161,10 +156,11 @@ impl LoadArgs {
                     return Err(Failure::usage("containerd knows images by name: --name NAME:TAG"));
                 }
                 command = Command::new("ctr");
-                if let Some(address) = &self.address {
+                let containerd = &self.verify.image_args().containerd;
+                if let Some(address) = containerd.address() {
                     command.args(["--address", address]);
                 }
-                let namespace = self.namespace.as_str();
+                let namespace = containerd.namespace().map_or("default", Namespace::as_str);
                 command.args([
                     "--namespace",
                     namespace,

@@ -13,9 +13,11 @@ use super::source::{ImageArgs, Source};
   dockseal manifest image.tar > manifest.json
   docker save app:1 | dockseal manifest - -o manifest.json
   dockseal manifest docker-daemon:app:1
-  dockseal manifest oci:layout:v1 --platform linux/arm64")]
+  dockseal manifest oci:layout:v1 --platform linux/arm64
+  dockseal manifest containerd:busybox:1.36 --namespace k8s.io
+  dockseal manifest containerd:busybox:1.36 --containerd-root /mnt/var/lib/containerd")]
 pub(super) struct ManifestArgs {
-    /// The image: an archive, a directory, - for standard input, or docker-daemon:, docker-archive:,
+    /// The image: an archive, a directory, - for standard input, or docker-daemon:, containerd:, docker-archive:,
     /// oci-archive:, oci:
     #[arg(value_name = "SOURCE")]
     source: Source,

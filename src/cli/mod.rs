@@ -27,6 +27,7 @@ mod authority;
 mod blob;
 mod cache;
 mod cert;
+mod containerd;
 mod context;
 mod crl;
 #[cfg(feature = "docker")]

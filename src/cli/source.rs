@@ -18,6 +18,7 @@ use crate::gogzip::Generation;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 
+use super::containerd::ContainerdArgs;
 use super::context::Context;
 use super::daemon;
 use super::exit::Exit;
@@ -42,6 +43,11 @@ pub(super) enum Source {
     Stdin {
         /// Which image in it.
         image: Option<String>,
+    },
+    /// An image of containerd, by any name.
+    Containerd {
+        /// The image.
+        name: String,
     },
     /// An image of a daemon that this build can't reach.
     Daemon {
@@ -82,7 +88,10 @@ impl FromStr for Source {
         } else if let Some(name) = text.strip_prefix("docker-daemon:") {
             Ok(Self::Daemon { transport: "docker-daemon", name: name.to_owned() })
         } else if let Some(name) = text.strip_prefix("containerd:") {
-            Ok(Self::Daemon { transport: "containerd", name: name.to_owned() })
+            match name {
+                "" => Err(nothing("image")),
+                name => Ok(Self::Containerd { name: name.to_owned() }),
+            }
         } else {
             archive(text, None)
         }
@@ -95,6 +104,7 @@ impl fmt::Display for Source {
             Self::Archive { path, image: None } => write!(f, "{}", path.display()),
             Self::Archive { path, image: Some(image) } => write!(f, "{} ({image})", path.display()),
             Self::Stdin { .. } => f.write_str("-"),
+            Self::Containerd { name } => write!(f, "containerd:{name}"),
             Self::Daemon { transport, name } => write!(f, "{transport}:{name}"),
         }
     }
@@ -161,6 +171,8 @@ pub(super) struct ImageArgs {
     /// The engine that was asked; no option.
     #[arg(skip)]
     pub(super) engine: Option<PushingEngine>,
+    #[command(flatten)]
+    pub(super) containerd: ContainerdArgs,
 }
 
 impl ImageArgs {
@@ -181,7 +193,12 @@ impl ImageArgs {
         source: &Source,
         context: &Context,
     ) -> Result<Generated, Failure> {
-        self.examine(source, &Question::default(), context)
+        let content = match source {
+            // A stored manifest does not follow from the layers: they are read to verify them.
+            Source::Containerd { .. } => Content::Manifest,
+            _ => Content::Full,
+        };
+        self.examine(source, &Question { content, ..Question::default() }, context)
     }
 
     /// Generates the manifest of an image, or checks the image against one.
@@ -203,6 +220,7 @@ impl ImageArgs {
                 let client = daemon::Client::default();
                 return daemon::examine(self, name, &client, question, context);
             }
+            Source::Containerd { name } => return self.in_containerd(name, question, context),
             Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
         };
         let image = match (image, &self.image) {
@@ -264,14 +282,31 @@ impl ImageArgs {
                 _ => failure,
             }
         })?;
-        for note in &generated.notes {
-            if note.is_detail() {
-                context.printer.detail(format_args!("note: {note}"));
-            } else {
-                context.printer.note(format_args!("note: {note}"));
-            }
+        tell(&generated, context);
+        Ok(generated)
+    }
+
+    /// The manifest that containerd keeps.
+    fn in_containerd(
+        &self,
+        name: &str,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Generated, Failure> {
+        if self.image.is_some() || question.manifest.is_some() {
+            let option = if self.image.is_some() { "--image" } else { "--manifest" };
+            return Err(Failure::usage(format!(
+                "{option} is for archives; containerd:NAME names the image and keeps its manifest"
+            )));
         }
-        context.printer.detail(format_args!("note: {}", generated.origin));
+        let store = self.containerd.open(context)?;
+        let options = self.options(None, question.content, context);
+        let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
+        let namespace = self.containerd.namespace();
+        let generated = generate::in_containerd(&*store, name, namespace, &options, &bar);
+        bar.clear();
+        let generated = generated?;
+        tell(&generated, context);
         Ok(generated)
     }
 
@@ -323,6 +358,18 @@ impl ImageArgs {
     }
 }
 
+/// Says what the user should know about a result.
+fn tell(generated: &Generated, context: &Context) {
+    for note in &generated.notes {
+        if note.is_detail() {
+            context.printer.detail(format_args!("note: {note}"));
+        } else {
+            context.printer.note(format_args!("note: {note}"));
+        }
+    }
+    context.printer.detail(format_args!("note: {}", generated.origin));
+}
+
 /// Standard input, unless it is a terminal: nobody types an archive.
 pub(super) fn stdin() -> Result<io::Stdin, Failure> {
     if io::stdin().is_terminal() {
@@ -342,10 +389,7 @@ fn image_that_is_no_file(path: &Path) -> Option<String> {
 }
 
 fn no_daemon(transport: &str, name: &str) -> Failure {
-    let save = match transport {
-        "containerd" => format!("ctr images export - {name} | dockseal manifest -"),
-        _ => format!("docker save {name} | dockseal manifest -"),
-    };
+    let save = format!("docker save {name} | dockseal manifest -");
     Failure::new(Exit::Unavailable, format!("this build can't read from {transport} itself"))
         .with_hint(Some(save))
 }
@@ -370,6 +414,7 @@ mod tests {
             ("oci:dir", archive("dir", None)),
             ("oci:dir:v1", archive("dir", Some("v1"))),
             ("oci:dir@sha256:12", archive("dir", Some("sha256:12"))),
+            ("containerd:a b", Ok(Source::Containerd { name: "a b".to_owned() })),
             (
                 "docker-daemon:x:1",
                 Ok(Source::Daemon { transport: "docker-daemon", name: "x:1".to_owned() }),
@@ -377,6 +422,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Source>(), source, "{text}");
         }
+        assert!("containerd:".parse::<Source>().is_err());
         assert!("docker-archive:".parse::<Source>().is_err());
         assert!("".parse::<Source>().is_err());
     }

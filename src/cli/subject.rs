@@ -218,10 +218,11 @@ impl SubjectArgs {
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
             if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
         })?;
+        let is_stdin = matches!(parsed, Source::Stdin { .. });
         let (path, is_engine) = match parsed {
             Source::Archive { path, .. } => (Some(path), false),
             Source::Daemon { .. } => (None, true),
-            Source::Stdin { .. } => (None, false),
+            Source::Containerd { .. } | Source::Stdin { .. } => (None, false),
         };
         // Standard input can't be read again. An engine tells what it would push itself, but its
         // image may have been signed where another one pushed it.
@@ -237,7 +238,7 @@ impl SubjectArgs {
             image: Some(generated),
             name: match &path {
                 Some(path) => Some(path.display().to_string()),
-                None => is_engine.then(|| source.to_owned()),
+                None => (!is_stdin).then(|| source.to_owned()),
             },
             content: match question.content {
                 Content::Full => ContentSeen::Full,

@@ -4,6 +4,7 @@
 //! push sends, and it trusts no name: every digest is computed over the bytes that were read.
 
 pub mod archive;
+pub mod containerd;
 pub mod distribution;
 #[cfg(feature = "docker")]
 pub mod docker;

@@ -1,6 +1,7 @@
 //! Why no manifest can be given.
 
 use crate::content::archive::ArchiveError;
+use crate::content::containerd::ContainerdError;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 
@@ -11,6 +12,9 @@ pub enum GenerateError {
     /// The archive can't be used.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The image in containerd can't be had.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
     /// Several images, none chosen.
     #[error("the archive holds {} images: {}", available.len(), available.join(", "))]
     Choose {
@@ -70,6 +74,7 @@ impl GenerateError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Archive(error) => error.hint(),
+            Self::Containerd(error) => error.hint(),
             Self::Choose { available } | Self::NoSuchImage { available, .. } => {
                 available.first().map(|name| format!("choose one, such as --image {name}"))
             }

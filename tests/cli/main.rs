@@ -18,6 +18,7 @@ mod about;
 mod blob;
 mod cache;
 mod cert;
+mod containerd;
 #[cfg(target_os = "linux")]
 mod crash;
 mod crl;

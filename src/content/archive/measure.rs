@@ -69,7 +69,10 @@ pub struct Measured {
 }
 
 /// Measures a blob; the uncompressed bytes go through `encoder`, if there is one.
-pub(super) fn measure(
+///
+/// # Errors
+/// [`ArchiveError`]: it can't be read or decompressed, or is larger than `limits` allow.
+pub fn measure(
     name: &str,
     reader: &mut dyn Read,
     encoder: Option<Box<dyn Encoder>>,

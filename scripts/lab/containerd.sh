@@ -1,0 +1,216 @@
+# shellcheck shell=bash disable=SC2154
+# The cases of a containerd without Docker: what dockseal reads over the socket and from the files,
+# against `ctr content get` and what `ctr images push` sends. Sourced by engine; needs lib.sh, cases.sh.
+
+INDEX=docker.io/lab/oci-index:1
+SINGLE=docker.io/lab/dup:1
+
+# The namespaces: `whole` holds every platform of the index, `partial` only the host's.
+containerd_cases() {
+    local kind version
+    version=$(in_engine containerd --version)
+    say "containerd of $name: $version"
+    for kind in oci-index dup gzl gnu; do
+        python3 "$here/archive.py" "$kind" "$state/$kind.tar"
+    done
+    python3 "$here/many.py" 2000 "$state/many.tar"
+    ENGINE=containerd-$name
+    run_case "$ENGINE/import" case_imported
+    for kind in oci-index dup gzl; do
+        run_case "$ENGINE/pushed-$kind" case_pushed "docker.io/lab/$kind:1"
+    done
+    run_case "$ENGINE/pulled" case_pulled
+    run_case "$ENGINE/partial" case_partial
+    run_case "$ENGINE/signed" case_signed
+    run_case "$ENGINE/not-found" case_not_found
+    run_case "$ENGINE/ambiguous" case_ambiguous
+    run_case "$ENGINE/busy" case_busy
+    run_case "$ENGINE/damaged" case_damaged
+    run_case "$ENGINE/many" case_many
+    stop
+    run_case "$ENGINE/stopped" case_stopped
+}
+
+# ctr NAMESPACE ARGUMENT...
+ctr() {
+    local namespace=$1
+    shift
+    in_engine ctr --address /lab/containerd.sock --namespace "$namespace" "$@"
+}
+
+SOCKET=(--address "$state/containerd.sock")
+FILES=(--containerd-root "$state/containerd")
+tool() { "$DOCKSEAL_BIN_DIR/dockseal" "$@"; }
+
+# record NAMESPACE NAME: the digest that the image record holds.
+record() {
+    ctr "$1" images ls "name==\"$2\"" | awk -v name="$2" 'NR > 1 && $1 == name { print $3 }'
+}
+
+# stored NAMESPACE NAME FILE: the bytes of the image record's target.
+stored() {
+    local digest
+    digest=$(record "$1" "$2")
+    ctr "$1" content get "$digest" >"$3"
+    same_text "digest of $2" "$digest" "$(digest_of "$3")"
+}
+
+# both_ways EXPECTED ARGUMENT...: the manifest over the socket and from the files.
+both_ways() {
+    local expected=$1
+    shift
+    tool manifest "$@" "${SOCKET[@]}" >socket.json
+    same_manifest "over the socket" "$expected" socket.json
+    tool manifest "$@" "${FILES[@]}" >files.json
+    same_manifest "from the files" "$expected" files.json
+    tool digest --explain --format json "$@" "${SOCKET[@]}" >socket.report
+    tool digest --explain --format json "$@" "${FILES[@]}" >files.report
+    same_text "report" "$(<socket.report)" "$(<files.report)"
+}
+
+# refused_both_ways LABEL STATUS TEXT ARGUMENT...
+refused_both_ways() {
+    local label=$1 status=$2 text=$3
+    shift 3
+    refused "$label, socket" "$status" tool "$@" "${SOCKET[@]}"
+    grep -F -e "$text" "$CASE_DIR/refused.err" || fail "$label, socket: does not say $text"
+    refused "$label, files" "$status" tool "$@" "${FILES[@]}"
+    grep -F -e "$text" "$CASE_DIR/refused.err" || fail "$label, files: does not say $text"
+}
+
+case_imported() {
+    local kind
+    for kind in oci-index dup gzl; do
+        ctr whole images import --all-platforms --no-unpack "/lab/$kind.tar"
+    done
+    ctr partial images import --no-unpack /lab/oci-index.tar
+    ctr other images import --no-unpack /lab/gnu.tar
+    ctr other images import --all-platforms --no-unpack --index-name "$INDEX" /lab/oci-index.tar
+    stored whole "$SINGLE" stored.json
+    both_ways stored.json "containerd:$SINGLE" --namespace whole
+}
+
+# What the record holds is what ctr pushes and what dockseal reads.
+case_pushed() {
+    local target=$REGISTRY/pushed/${1##*/}
+    stored whole "$1" stored.json
+    ctr whole images push --plain-http "$target" "$1"
+    fetch "${target#"$REGISTRY/"}" pushed.json
+    same_manifest "ctr images push" stored.json pushed.json
+    both_ways pushed.json "containerd:$1" --namespace whole
+}
+
+case_pulled() {
+    local image=$REGISTRY/pushed/dup:1
+    ctr pulled images pull --plain-http --local "$image" ||
+        ctr pulled images pull --plain-http "$image"
+    fetch "${image#"$REGISTRY/"}" pushed.json
+    both_ways pushed.json "containerd:$image" --namespace pulled
+    both_ways pushed.json "containerd:$image@$(digest_of pushed.json)" --namespace pulled
+}
+
+# One platform of an index whose other platform was collected.
+case_partial() {
+    local child
+    stored partial "$INDEX" index.json
+    both_ways index.json "containerd:$INDEX" --namespace partial
+    child=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["manifests"][0]["digest"])' \
+        <index.json)
+    ctr partial content get "$child" >child.json
+    both_ways child.json "containerd:$INDEX" --namespace partial --platform linux/amd64
+    if ctr partial images push --plain-http "$REGISTRY/partial/index:1" "$INDEX"; then
+        fail "ctr pushed an index of which a part is missing"
+    fi
+}
+
+# Signed over the socket, verified from the files, and the reverse: every blob is named.
+case_signed() {
+    local name image=containerd:$SINGLE
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    tool sign "$image" --namespace whole "${SOCKET[@]}"
+    tool verify "$image" --namespace whole --format json "${FILES[@]}" >files.report
+    tool verify "$image" --namespace whole --format json "${SOCKET[@]}" >socket.report
+    same_text "report" "$(<socket.report)" "$(<files.report)"
+    for name in $(ctr whole content get "$(record whole "$SINGLE")" | grep -o 'sha256:[0-9a-f]*'); do
+        grep -F "$name" files.report || fail "$name was not read"
+    done
+    held "every blob was read"
+}
+
+case_not_found() {
+    local image=containerd:$SINGLE
+    refused_both_ways "like another" 20 "containerd:$SINGLE --namespace whole" \
+        digest containerd:lab/dpu:1 --namespace whole
+    refused_both_ways "other namespace" 20 "--namespace whole" digest "$image" --namespace other
+    refused_both_ways "no such namespace" 20 "other, partial" digest "$image" --namespace w
+    refused "no socket" 20 tool digest "$image" --address "$state/no.sock"
+    refused "no files" 20 tool digest "$image" --containerd-root "$state/registry"
+    refused "no permission, socket" 20 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+        --bounding-set=-all "$DOCKSEAL_BIN_DIR/dockseal" digest "$image" "${SOCKET[@]}"
+}
+
+case_ambiguous() {
+    refused_both_ways "two images of one name" 16 "in other" digest "containerd:$INDEX"
+    stored other "$INDEX" other.json
+    both_ways other.json "containerd:$INDEX" --namespace other
+}
+
+# Reads while another client writes: every one gives the right bytes.
+case_busy() {
+    local n writer
+    stored whole "$SINGLE" stored.json
+    for ((n = 0; n < 60; n++)); do
+        ctr whole images tag --force "$SINGLE" "docker.io/lab/busy:$n"
+    done >/dev/null &
+    writer=$!
+    for ((n = 0; n < 40; n++)); do
+        tool manifest "containerd:$SINGLE" --namespace whole "${FILES[@]}" >files.json
+        same_manifest "read $n" stored.json files.json
+    done
+    wait "$writer"
+}
+
+# Blobs that were damaged: containerd itself gives them out without a word.
+case_damaged() {
+    local image=docker.io/lab/gnu:1 digest blob layer
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    digest=$(record other "$image")
+    layer=$(ctr other content get "$digest" | grep -o 'sha256:[0-9a-f]*' | tail -n 1)
+    for digest in "$digest" "$layer"; do
+        blob=$state/containerd/io.containerd.content.v1.content/blobs/sha256/${digest#sha256:}
+        cp "$blob" blob
+        python3 "$here/damage.py" byte "$blob"
+        refused_both_ways "altered" 13 "$digest" sign "containerd:$image" --namespace other
+        head -c -1 blob >"$blob"
+        refused_both_ways "truncated" 13 "$digest" sign "containerd:$image" --namespace other
+        rm "$blob"
+        refused_both_ways "missing" 20 "$digest" sign "containerd:$image" --namespace other
+        cp blob "$blob"
+    done
+    tool sign "containerd:$image" --namespace other "${FILES[@]}"
+}
+
+# One manifest of 2,000: the times are for people to read.
+case_many() {
+    local image=docker.io/many/image:1234
+    ctr many images import --no-unpack /lab/many.tar >/dev/null
+    same_text "images" 2000 "$(ctr many images ls --quiet | wc -l)"
+    stored many "$image" stored.json
+    both_ways stored.json "containerd:$image" --namespace many
+    echo "ctr content get, socket, files: real seconds"
+    TIMEFORMAT=%R
+    time ctr many content get "$(digest_of stored.json)" >/dev/null
+    time tool manifest "containerd:$image" --namespace many "${SOCKET[@]}" >/dev/null
+    time tool manifest "containerd:$image" --namespace many "${FILES[@]}" >/dev/null
+}
+
+# The files of a containerd that does not run.
+case_stopped() {
+    tool manifest containerd:docker.io/many/image:7 "${FILES[@]}" >files.json
+    same_text "size" "$(tool digest containerd:docker.io/many/image:7 "${FILES[@]}" | cut -f 3)" \
+        "$(stat -c %s files.json)"
+    refused "no containerd" 20 tool manifest containerd:docker.io/many/image:7 "${SOCKET[@]}"
+}

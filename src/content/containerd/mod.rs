@@ -1,0 +1,168 @@
+//! containerd's content store, read over its socket or from its files (spec/containerd.md).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`offline`] | `meta.db` and the blob files: no daemon needed, also on a mounted disk |
+//! | `grpc` | the running containerd (cargo feature `containerd-grpc`) |
+//! | [`find`](mod@find) | an image by its name, the same for both |
+//! | [`bolt`] | the format of `meta.db` |
+//! | [`config`] | where containerd's own configuration says that all this is |
+//!
+//! Both are a [`ContentStore`]. Neither proves anything: what a store says about a digest is a
+//! claim until the bytes were read and hashed, which [`read`](mod@read) does. containerd itself
+//! gives out altered blobs without a word.
+
+pub mod bolt;
+pub mod config;
+mod error;
+pub mod find;
+#[cfg(feature = "containerd-grpc")]
+pub mod grpc;
+pub mod offline;
+pub mod read;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+
+pub use self::error::{Class, ContainerdError};
+
+/// Keeps images by name, and content by digest, each in a namespace.
+pub trait ContentStore {
+    /// What messages call it.
+    fn place(&self) -> String;
+
+    /// The namespaces, in byte order.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn namespaces(&self) -> Result<Vec<Namespace>, ContainerdError>;
+
+    /// The image record of exactly this name.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn image(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Result<Option<ImageRecord>, ContainerdError>;
+
+    /// All image records, in byte order of their names.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn images(&self, namespace: &Namespace) -> Result<Vec<ImageRecord>, ContainerdError>;
+
+    /// What is recorded about some content. Its bytes may be gone all the same.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn info(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+    ) -> Result<Option<BlobInfo>, ContainerdError>;
+
+    /// The bytes of some content, as they come: nobody has hashed them. `None` where they are gone.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn open<'a>(
+        &'a self,
+        namespace: &Namespace,
+        digest: &Digest,
+    ) -> Result<Option<Box<dyn io::Read + 'a>>, ContainerdError>;
+}
+
+/// Labels of an image or of content.
+pub type Labels = BTreeMap<String, String>;
+
+/// An image record: a name for a manifest or an index.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImageRecord {
+    /// The name, any text.
+    pub name: String,
+    /// Media type, digest and size of what it names; what is signed. The annotations that
+    /// containerd keeps with it are local bookkeeping and not among them (§3.3).
+    pub target: Descriptor,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// What containerd records about content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlobInfo {
+    /// Its size.
+    pub size: u64,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// Longest name of a namespace.
+const MAX_NAMESPACE: usize = 76;
+
+/// The name of a namespace, by containerd's rules (§2.3).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Namespace(Box<str>);
+
+impl Namespace {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = NamespaceError;
+
+    /// `^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$`, at most 76 characters.
+    fn from_str(text: &str) -> Result<Self, NamespaceError> {
+        let is_word =
+            |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+        if text.len() <= MAX_NAMESPACE && text.split(['.', '_', '-']).all(is_word) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NamespaceError { found: text.chars().take(MAX_NAMESPACE + 1).collect() })
+        }
+    }
+}
+
+/// The text is no name of a namespace.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "a namespace has at most {MAX_NAMESPACE} letters and digits with single . _ - between them, \
+     found {found:?}"
+)]
+pub struct NamespaceError {
+    /// The text (its beginning).
+    pub found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_namespaces() {
+        for good in ["default", "k8s.io", "moby", "plugins.moby", "A-1_b", &"a".repeat(76)] {
+            assert_eq!(good.parse::<Namespace>().unwrap().as_str(), good);
+        }
+        for bad in
+            ["", ".", "a..b", "-a", "a-", "a b", "a/b", "a\n", "a\0", "\u{e4}", &"a".repeat(77)]
+        {
+            assert!(bad.parse::<Namespace>().is_err(), "{bad:?}");
+        }
+    }
+}
