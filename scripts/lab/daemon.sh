@@ -267,6 +267,7 @@ case_daemon_partial() {
 # The engine is killed while dockseal reads from it.
 case_daemon_killed() {
     local status=0 reader
+    docker image inspect lab/rootfs:1 >/dev/null || fail "the image of a case before is missing"
     asked manifest docker-daemon:lab/rootfs:1 --verbose --no-progress \
         -o "/lab/cases/${CASE_DIR##*/}/out.json" >killed.out 2>killed.err &
     reader=$!
@@ -275,5 +276,6 @@ case_daemon_killed() {
     wait "$reader" || status=$?
     cat killed.err >&2
     same_text "exit status" 20 "$status"
+    ! grep -q 'no such image' killed.err || fail "the engine answered that there is no image"
     [[ ! -s killed.out && ! -e out.json ]] || fail "there is output"
 }
