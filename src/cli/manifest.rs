@@ -17,8 +17,8 @@ use super::source::{ImageArgs, Source};
   dockseal manifest containerd:busybox:1.36 --namespace k8s.io
   dockseal manifest containerd:busybox:1.36 --containerd-root /mnt/var/lib/containerd")]
 pub(super) struct ManifestArgs {
-    /// The image: an archive, a directory, - for standard input, or docker-daemon:, containerd:, docker-archive:,
-    /// oci-archive:, oci:
+    /// The image: an archive, a directory, - for standard input, or docker-daemon:, containerd:,
+    /// docker-archive:, oci-archive:, oci:
     #[arg(value_name = "SOURCE")]
     source: Source,
     #[command(flatten)]
