@@ -13,15 +13,23 @@
 //! The file is written as notation writes it (four spaces, HTML escapes, newline at the end), and
 //! members that are not known here stay where they are.
 
-use std::collections::{BTreeMap, HashSet};
+mod entry;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use self::entry::text;
+pub use self::entry::{KeySource, SigningKey};
+pub use self::error::{KeysError, ListProblem};
 use crate::fsutil;
-use crate::image::json::{self, ReadError, Rules};
+use crate::image::json::{self, Rules};
 
 /// The list of keys.
 const KEYS_FILE: &str = "signingkeys.json";
@@ -39,36 +47,6 @@ const RULES: Rules = Rules {
     known: &["default", "keys", "name", "keyPath", "certPath", "id", "pluginName", "pluginConfig"],
     free_maps: &["pluginConfig"],
 };
-
-/// A key of the list.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SigningKey {
-    /// Its name, unique in the list.
-    pub name: String,
-    /// Where the key is. `None` when the entry says neither; such an entry can't sign.
-    pub source: Option<KeySource>,
-}
-
-/// Where a signing key is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum KeySource {
-    /// In files.
-    Local {
-        /// The private key, PEM.
-        key_path: PathBuf,
-        /// Its certificate chain, PEM, leaf first.
-        cert_path: PathBuf,
-    },
-    /// With a signing plugin.
-    Plugin {
-        /// The key's name for the plugin.
-        id: String,
-        /// The plugin.
-        plugin: String,
-        /// What the plugin is told besides.
-        config: BTreeMap<String, String>,
-    },
-}
 
 /// Whether a key becomes the default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -268,70 +246,6 @@ pub enum WasDefault {
     No,
 }
 
-impl SigningKey {
-    fn from_json(members: &Map<String, Value>) -> Result<Self, ListProblem> {
-        let name = text(members, "name")?.unwrap_or_default();
-        let local = (text(members, "keyPath")?, text(members, "certPath")?);
-        let plugin = (text(members, "id")?, text(members, "pluginName")?);
-        let source = match (local, plugin) {
-            ((Some(key), Some(certificate)), _) => {
-                Some(KeySource::Local { key_path: key.into(), cert_path: certificate.into() })
-            }
-            (_, (Some(id), Some(plugin))) => {
-                Some(KeySource::Plugin { id, plugin, config: plugin_config(members)? })
-            }
-            _ => None,
-        };
-        Ok(Self { name, source })
-    }
-
-    fn to_json(&self) -> Map<String, Value> {
-        let mut members = Map::new();
-        let mut put = |name: &str, value: String| members.insert(name.to_owned(), value.into());
-        put("name", self.name.clone());
-        match &self.source {
-            Some(KeySource::Local { key_path, cert_path }) => {
-                put("keyPath", key_path.to_string_lossy().into_owned());
-                put("certPath", cert_path.to_string_lossy().into_owned());
-            }
-            Some(KeySource::Plugin { id, plugin, config }) => {
-                put("id", id.clone());
-                put("pluginName", plugin.clone());
-                if !config.is_empty() {
-                    let config = config.iter().map(|(k, v)| (k.clone(), v.clone().into()));
-                    members.insert("pluginConfig".to_owned(), Value::Object(config.collect()));
-                }
-            }
-            None => {}
-        }
-        members
-    }
-}
-
-/// A member that is a text; `null` means absent.
-fn text(members: &Map<String, Value>, member: &'static str) -> Result<Option<String>, ListProblem> {
-    match members.get(member) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(ListProblem::Member { member }),
-    }
-}
-
-fn plugin_config(members: &Map<String, Value>) -> Result<BTreeMap<String, String>, ListProblem> {
-    const MEMBER: &str = "pluginConfig";
-    match members.get(MEMBER) {
-        None | Some(Value::Null) => Ok(BTreeMap::new()),
-        Some(Value::Object(config)) => config
-            .iter()
-            .map(|(key, value)| match value {
-                Value::String(value) => Ok((key.clone(), value.clone())),
-                _ => Err(ListProblem::Member { member: MEMBER }),
-            })
-            .collect(),
-        Some(_) => Err(ListProblem::Member { member: MEMBER }),
-    }
-}
-
 /// JSON as Go's encoder writes it with an indentation of four spaces and a newline at the end.
 fn to_go_json(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -351,183 +265,4 @@ fn to_go_json(value: &Value) -> Vec<u8> {
     }
     escaped.push(b'\n');
     escaped
-}
-
-/// Why the list of keys is malformed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListProblem {
-    /// The default names no key of the list.
-    #[error("default key {name:?} not found")]
-    DefaultNotInList {
-        /// The default.
-        name: String,
-    },
-    /// Not JSON, or JSON that parsers read differently.
-    #[error(transparent)]
-    Json(#[from] ReadError),
-    /// A member has another type than it must have.
-    #[error("member {member:?} has an unexpected type")]
-    Member {
-        /// Its name.
-        member: &'static str,
-    },
-    /// Two keys have the same name.
-    #[error("multiple keys with name {name:?} found")]
-    NameTwice {
-        /// The name.
-        name: String,
-    },
-    /// A key has no name.
-    #[error("key name cannot be empty")]
-    NoName,
-}
-
-/// Why the list of keys can't be used or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeysError {
-    /// There is a key of this name.
-    #[error("signing key with name {name:?} already exists")]
-    Exists {
-        /// The name.
-        name: String,
-    },
-    /// Reading or writing failed.
-    #[error(transparent)]
-    File(#[from] fsutil::FileError),
-    /// The list is malformed.
-    #[error("malformed {}: {problem}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: ListProblem,
-    },
-    /// The name of a new key is empty.
-    #[error("key name cannot be empty")]
-    Name,
-    /// No key was named and no default is set.
-    #[error("default signing key not set. Please set default signing key or specify a key name")]
-    NoDefault,
-    /// No key has the name that was asked for.
-    #[error("signing key {name} not found")]
-    NotFound {
-        /// The name.
-        name: String,
-    },
-    /// The list is a link, a directory or a device.
-    #[error("{} is not a regular file (symlinks are not supported)", path.display())]
-    NotRegular {
-        /// The path.
-        path: PathBuf,
-    },
-}
-
-impl KeysError {
-    /// A command that helps, if there is one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoDefault => Some("dockseal key update --default NAME".to_owned()),
-            Self::NotFound { .. } => Some("dockseal key list".to_owned()),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIST: &str = r#"{
-    "default": "b",
-    "keys": [
-        {
-            "name": "a",
-            "keyPath": "/k/a.key",
-            "certPath": "/k/a\u0026b.crt",
-            "note": 1
-        },
-        {
-            "name": "b",
-            "id": "k1",
-            "pluginName": "com.example.p",
-            "pluginConfig": {
-                "x": "y"
-            }
-        }
-    ],
-    "unknown": {
-        "z": []
-    }
-}
-"#;
-
-    fn local(name: &str) -> SigningKey {
-        let source = KeySource::Local { key_path: "/k".into(), cert_path: "/c".into() };
-        SigningKey { name: name.to_owned(), source: Some(source) }
-    }
-
-    #[test]
-    fn a_list_is_read_and_written_unchanged() {
-        let list = SigningKeys::parse(LIST.as_bytes()).unwrap();
-        assert_eq!(list.default_name(), Some("b"));
-        assert!(matches!(
-            list.find(None).unwrap().source,
-            Some(KeySource::Plugin { ref config, .. }) if config["x"] == "y"
-        ));
-        assert!(matches!(
-            list.find(Some("a")).unwrap().source,
-            Some(KeySource::Local { ref cert_path, .. }) if cert_path == Path::new("/k/a&b.crt")
-        ));
-        assert_eq!(String::from_utf8(list.to_bytes()).unwrap(), LIST);
-    }
-
-    /// The bytes of the specification (§7, observed).
-    #[test]
-    fn a_new_list_is_written_as_notation_does() {
-        let mut list = SigningKeys::default();
-        list.add(local("n"), MakeDefault::Yes).unwrap();
-        assert_eq!(
-            String::from_utf8(list.to_bytes()).unwrap(),
-            "{\n    \"default\": \"n\",\n    \"keys\": [\n        {\n            \"name\": \"n\",\n            \"keyPath\": \"/k\",\n            \"certPath\": \"/c\"\n        }\n    ]\n}\n"
-        );
-    }
-
-    #[test]
-    fn keys_are_added_removed_and_made_default() {
-        let mut list = SigningKeys::parse(LIST.as_bytes()).unwrap();
-        assert!(matches!(list.add(local("a"), MakeDefault::No), Err(KeysError::Exists { .. })));
-        assert!(matches!(list.add(local(""), MakeDefault::No), Err(KeysError::Name)));
-        list.add(local("c"), MakeDefault::No).unwrap();
-        assert_eq!(list.default_name(), Some("b"));
-        assert_eq!(list.remove("b").unwrap(), WasDefault::Yes);
-        assert!(matches!(list.find(None), Err(KeysError::NoDefault)));
-        assert_eq!(list.find(Some("b")).unwrap_err().to_string(), "signing key b not found");
-        list.set_default("c").unwrap();
-        assert!(list.set_default("d").is_err());
-        assert_eq!(list.remove("a").unwrap(), WasDefault::No);
-        assert_eq!(list.keys().len(), 1);
-    }
-
-    #[test]
-    fn s6_malformed_lists_are_refused() {
-        for (text, reason) in [
-            (r#"{"keys":[{"name":"a"},{"name":"a"}]}"#, "multiple keys with name \"a\""),
-            (r#"{"keys":[{"name":""}]}"#, "key name cannot be empty"),
-            (r#"{"keys":[{}]}"#, "key name cannot be empty"),
-            (r#"{"default":"b","keys":[{"name":"a"}]}"#, "default key \"b\" not found"),
-            (r#"{"keys":{}}"#, "member \"keys\" has an unexpected type"),
-            (r#"{"keys":[1]}"#, "member \"keys\" has an unexpected type"),
-            (r#"{"keys":[{"name":1}]}"#, "member \"name\" has an unexpected type"),
-            (r#"{"keys":[],"keys":[]}"#, "duplicate member"),
-            (r#"{"Keys":[]}"#, "differs only in letter case"),
-            (r#"{"keys":[{"name":"a","keypath":"/x"}]}"#, "differs only in letter case"),
-            (r#"{"keys":[]} {}"#, "trailing data"),
-        ] {
-            let error = SigningKeys::parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-        assert!(SigningKeys::parse(b"{}").unwrap().keys().is_empty());
-    }
 }
