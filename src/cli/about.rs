@@ -71,23 +71,37 @@ const NETWORK_CODE: &[&str] = &[
     "docker-engine",
 ];
 
+/// What was linked in on demand.
+const FEATURES: [(&str, bool); 3] = [
+    ("containerd-grpc", cfg!(feature = "containerd-grpc")),
+    ("docker", cfg!(feature = "docker")),
+    ("pkcs11", cfg!(feature = "pkcs11")),
+];
+
 /// `dockseal version`
 pub(super) fn version(context: &Context) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
+    let features: Vec<_> =
+        FEATURES.iter().filter(|(_, is_built_in)| *is_built_in).map(|(name, _)| *name).collect();
     if context.printer.format() == Format::Json {
         let document = json!({
             "schemaVersion": SCHEMA_VERSION,
             "version": version,
             "goGzip": ["go1.8", "go1.27"],
             "networkCode": NETWORK_CODE,
+            "features": features,
         });
         return Ok(context.printer.json(&document)?);
     }
     context.printer.line(format_args!("dockseal {version}"))?;
     context.printer.line("gzip generations: go1.8 (Go 1.8 to 1.26), go1.27")?;
-    let code = match NETWORK_CODE {
+    context.printer.line(format_args!("network code: {}", list(NETWORK_CODE)))?;
+    Ok(context.printer.line(format_args!("features: {}", list(&features)))?)
+}
+
+fn list(names: &[&str]) -> String {
+    match names {
         [] => "none".to_owned(),
-        code => code.join(", "),
-    };
-    Ok(context.printer.line(format_args!("network code: {code}"))?)
+        names => names.join(", "),
+    }
 }

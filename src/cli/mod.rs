@@ -57,6 +57,7 @@ mod sign;
 mod source;
 mod subject;
 mod timestamp;
+mod token;
 mod tree;
 mod tsa_client;
 mod verify;

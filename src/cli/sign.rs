@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::image::descriptor::Descriptor;
 use crate::plugin::{PluginConfig, PluginKey, PluginSigner};
@@ -27,10 +28,10 @@ use super::plugins::PluginArgs;
 use super::recursive;
 use super::report::SCHEMA_VERSION;
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
-use super::{duration, read_input};
+use super::{duration, read_input, token};
 
 /// Largest key or certificate file.
-const MAX_KEY_BYTES: u64 = 1 << 20;
+pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// Arguments of `dockseal sign`.
 #[derive(Debug, clap::Args)]
@@ -110,10 +111,10 @@ impl FormatArgs {
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct KeyArgs {
     /// Name of the signing key [default: the default key]
-    #[arg(long, short, value_name = "NAME", conflicts_with = "key_file")]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "key_itself")]
     key: Option<String>,
     /// Signing plugin that has the key --id
-    #[arg(long, value_name = "PLUGIN", requires = "id", conflicts_with_all = ["key", "key_file"])]
+    #[arg(long, value_name = "PLUGIN", requires = "id", conflicts_with_all = ["key", "key_itself"])]
     plugin: Option<String>,
     /// The key's name for the plugin
     #[arg(long, value_name = "ID", requires = "plugin")]
@@ -121,18 +122,32 @@ pub(super) struct KeyArgs {
     #[command(flatten)]
     plugins: PluginArgs,
     /// Private key, PEM, or with its chain PKCS#12 (.p12, .pfx)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "key_itself")]
     key_file: Option<PathBuf>,
-    /// Certificate chain of the private key, PEM, leaf first
-    #[arg(long, value_name = "FILE", requires = "key_file")]
+    /// Private key on a PKCS#11 token, as RFC 7512 names it, such as
+    /// 'pkcs11:token=release;object=signing?module-path=/usr/lib/softhsm/libsofthsm2.so'
+    #[arg(long, value_name = "URI", group = "key_itself")]
+    key_uri: Option<String>,
+    /// Certificate chain of the private key, PEM, leaf first [default for --key-uri:
+    /// the certificates on the token]
+    #[arg(long, value_name = "FILE", requires = "key_itself")]
     cert_file: Option<PathBuf>,
-    /// File whose first line is the passphrase of the private key, or - for standard input
+    /// File whose first line is the passphrase of the private key or the PIN of the token,
+    /// or - for standard input
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 /// Largest passphrase.
 const MAX_PASSPHRASE_BYTES: u64 = 4096;
+
+/// The passphrase that is the first line of a file.
+pub(super) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let bytes = Zeroizing::new(read_input(path, MAX_PASSPHRASE_BYTES)?);
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failure::usage(format!("{} is no text in UTF-8", path.display())))?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
 
 impl KeyArgs {
     /// A key of a plugin, or else one of the list.
@@ -146,18 +161,14 @@ impl KeyArgs {
     }
 
     /// The first line of the passphrase file. Passphrases are never arguments: those are public.
-    fn passphrase(&self) -> Result<Option<String>, Failure> {
-        let Some(path) = &self.passphrase_file else { return Ok(None) };
-        let bytes = read_input(path, MAX_PASSPHRASE_BYTES)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::usage(format!("{} is no text in UTF-8", path.display())))?;
-        Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    fn passphrase(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        self.passphrase_file.as_deref().map(first_line).transpose()
     }
 
     fn open_files(&self, key: &Path) -> Result<LocalSigner, Failure> {
         let passphrase = self.passphrase()?;
         if let Some(certificates) = &self.cert_file {
-            return read_pair(key, certificates, passphrase.as_deref());
+            return read_pair(key, certificates, passphrase.as_ref().map(|text| text.as_str()));
         }
         let is_pkcs12 = key.extension().is_some_and(|extension| {
             extension.eq_ignore_ascii_case("p12") || extension.eq_ignore_ascii_case("pfx")
@@ -166,16 +177,19 @@ impl KeyArgs {
             return Err(Failure::usage("--key-file needs --cert-file, the chain of the key"));
         }
         let bytes = read_input(key, MAX_KEY_BYTES)?;
-        LocalSigner::from_pkcs12(&bytes, passphrase.as_deref().unwrap_or_default()).map_err(
-            |error| {
+        LocalSigner::from_pkcs12(&bytes, passphrase.as_ref().map_or("", |text| text.as_str()))
+            .map_err(|error| {
                 Failure::of(Exit::Unavailable, &error)
                     .with_detail(format!("key: {}", key.display()))
-            },
-        )
+            })
     }
 
     /// Reads the key, or asks its plugin about it.
     pub(super) fn signer(&self, context: &Context) -> Result<KeySigner, Failure> {
+        if let Some(uri) = &self.key_uri {
+            let certificates = self.cert_file.as_deref();
+            return Ok(KeySigner::Token(token::signer(uri, self.passphrase()?, certificates)?));
+        }
         if let Some(key) = &self.key_file {
             return Ok(KeySigner::Local(self.open_files(key)?));
         }
@@ -187,7 +201,8 @@ impl KeyArgs {
         match &key.source {
             Some(KeySource::Local { key_path, cert_path }) => {
                 let passphrase = self.passphrase()?;
-                Ok(KeySigner::Local(read_pair(key_path, cert_path, passphrase.as_deref())?))
+                let passphrase = passphrase.as_ref().map(|text| text.as_str());
+                Ok(KeySigner::Local(read_pair(key_path, cert_path, passphrase)?))
             }
             Some(KeySource::Plugin { id, plugin, config }) => {
                 self.plugin_signer(context, plugin, id, config)
@@ -216,10 +231,11 @@ impl KeyArgs {
 }
 
 /// Who signs.
-#[derive(Debug)]
 pub(super) enum KeySigner {
     /// Files.
     Local(LocalSigner),
+    /// A token.
+    Token(Box<dyn Signer>),
     /// A plugin.
     Plugin(PluginSigner),
 }
@@ -233,6 +249,7 @@ impl KeySigner {
     ) -> Result<NewSignature, SignError> {
         match self {
             Self::Local(signer) => sign::sign(subject, options, signer),
+            Self::Token(signer) => sign::sign(subject, options, &**signer),
             Self::Plugin(PluginSigner::Raw(signer)) => sign::sign(subject, options, signer),
             Self::Plugin(PluginSigner::Envelope(plugin)) => {
                 sign::generate(subject, options, plugin)
@@ -244,6 +261,7 @@ impl KeySigner {
     pub(super) fn for_blobs(self) -> Result<Box<dyn Signer>, Failure> {
         Ok(match self {
             Self::Local(signer) => Box::new(signer),
+            Self::Token(signer) => signer,
             Self::Plugin(plugin) => Box::new(plugin.for_blobs()?),
         })
     }

@@ -50,6 +50,7 @@ fn version() {
 dockseal [..]
 gzip generations: go1.8 (Go 1.8 to 1.26), go1.27
 network code: containerd-socket, docker-engine
+features: [..]
 
 "#]]);
     host.run(&["version", "--format", "json"]).code(0).stderr_eq("").stdout_eq(str![[r#"
@@ -63,10 +64,23 @@ network code: containerd-socket, docker-engine
   "networkCode": [
     "containerd-socket",
     "docker-engine"
+  ],
+  "features": [
+...
   ]
 }
 
 "#]]);
+    let document = host.run(&["version", "--format", "json"]).get_output().stdout.clone();
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    let listed = document["features"].as_array().unwrap();
+    for (name, is_built_in) in [
+        ("containerd-grpc", cfg!(feature = "containerd-grpc")),
+        ("docker", cfg!(feature = "docker")),
+        ("pkcs11", cfg!(feature = "pkcs11")),
+    ] {
+        assert_eq!(listed.iter().any(|it| it == name), is_built_in, "{name}");
+    }
 }
 
 #[test]

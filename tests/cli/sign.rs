@@ -371,3 +371,18 @@ fn encrypted_keys_and_key_stores() {
     sign("ec256.p12", &["--passphrase-file", "passphrase"]).code(20);
     sign("ec256.sec1.key", &[]).code(2);
 }
+
+/// With the feature tests/pkcs11.rs has more.
+#[cfg(not(feature = "pkcs11"))]
+#[test]
+fn a_build_without_tokens_says_so() {
+    let host = Host::ready();
+    let uri = "pkcs11:token=a?module-path=/m.so&pin-value=secret";
+    host.run(&["sign", "--local", MANIFEST, "--key-uri", uri]).code(2).stdout_eq("").stderr_eq(
+        str![[r#"
+error: this build has no PKCS#11 support
+hint: cargo build --features pkcs11
+
+"#]],
+    );
+}

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::encrypted::{self, EncryptedKeyError};
-use super::{RawSignature, Signer, SignerError, pkcs12};
+use super::{RawSignature, Signer, SignerError, chain_from, pkcs12};
 use crate::signature::algorithm::KeySpec;
 use crate::signature::crypto::PrivateKey;
 use crate::signature::x509::{Certificate, certificates_from_pem};
@@ -93,19 +93,6 @@ impl Signer for LocalSigner {
             certificate_chain: self.certificate_chain.clone(),
         })
     }
-}
-
-/// Follows the issuers' names from `leaf` among `certificates`, each used once.
-fn chain_from(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificate> {
-    let mut chain = vec![leaf.clone()];
-    while let Some(last) = chain.last().filter(|last| !last.is_self_issued()) {
-        let next = certificates.iter().find(|candidate| {
-            candidate.subject().der() == last.issuer().der() && !chain.contains(candidate)
-        });
-        let Some(next) = next else { break };
-        chain.push(next.clone());
-    }
-    chain
 }
 
 /// The first private key of a PEM text.

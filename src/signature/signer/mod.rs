@@ -4,6 +4,8 @@ pub mod config;
 pub mod encrypted;
 pub mod keys;
 pub mod local;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod pkcs12;
 mod pkcs12_kdf;
 
@@ -16,7 +18,7 @@ use super::crypto::CryptoError;
 use super::envelope::EnvelopeFormat;
 use super::x509::{BundleError, Certificate, CertificateError};
 
-/// Something that signs with one key: a key file, a plugin.
+/// Something that signs with one key: a key file, a token, a plugin.
 pub trait Signer {
     /// The kind of key; it decides the algorithm, which is part of what gets signed.
     fn key_spec(&self) -> KeySpec;
@@ -72,6 +74,19 @@ pub struct RawSignature {
     pub signature: Vec<u8>,
     /// The chain of the key, leaf first, root included. Plugins tell it with the signature.
     pub certificate_chain: Vec<Certificate>,
+}
+
+/// Follows the issuers' names from `leaf` among `certificates`, each used once.
+fn chain_from(leaf: &Certificate, certificates: &[Certificate]) -> Vec<Certificate> {
+    let mut chain = vec![leaf.clone()];
+    while let Some(last) = chain.last().filter(|last| !last.is_self_issued()) {
+        let next = certificates.iter().find(|candidate| {
+            candidate.subject().der() == last.issuer().der() && !chain.contains(candidate)
+        });
+        let Some(next) = next else { break };
+        chain.push(next.clone());
+    }
+    chain
 }
 
 /// Why a signer can't sign.
