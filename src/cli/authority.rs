@@ -142,7 +142,7 @@ fn tsa_stores(context: &Context) -> Result<Vec<Certificate>, Failure> {
 #[derive(Debug, clap::Args)]
 pub(super) struct TimestampArgs {
     /// Ask the timestamping authority (RFC 3161) at URL, http or https, for a countersignature,
-    /// such as http://tsa.example/; the only use of a network, without proxy and redirects
+    /// such as `http://tsa.example/`; the only use of a network, without proxy and redirects
     #[arg(long, visible_alias = "timestamp", short = 't', value_name = "URL")]
     timestamp_url: Option<String>,
     #[command(flatten)]

@@ -27,8 +27,8 @@ pub(super) struct ListArgs {
     /// Maximum number of signatures to evaluate or examine
     #[arg(long, value_name = "int", default_value = "100", value_parser = super::usage::parse_int)]
     max_signatures: i64,
-    /// [Experimental] List signatures stored in OCI image layout
-    #[arg(long)]
+    // A doc comment would make a link of it.
+    #[arg(long, help = "[Experimental] List signatures stored in OCI image layout")]
     oci_layout: bool,
     #[command(flatten)]
     registry: RegistryFlags,

@@ -35,8 +35,8 @@ pub(super) struct SignArgs {
     signer: SignerFlags,
     #[command(flatten)]
     timestamp: TimestampFlags,
-    /// [Experimental] Sign the artifact stored as OCI image layout
-    #[arg(long)]
+    // A doc comment would make a link of it.
+    #[arg(long, help = "[Experimental] Sign the artifact stored as OCI image layout")]
     oci_layout: bool,
     /// For registries only; refused, dockseal works offline
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",

@@ -42,12 +42,16 @@ pub(super) struct VerifyArgs {
     /// Maximum number of signatures to evaluate or examine
     #[arg(long, value_name = "int", default_value = "100", value_parser = super::usage::parse_int)]
     max_signatures: i64,
-    /// [Experimental] Verify the artifact stored as OCI image layout
-    #[arg(long)]
+    // A doc comment would make a link of it.
+    #[arg(long, help = "[Experimental] Verify the artifact stored as OCI image layout")]
     oci_layout: bool,
-    /// [Experimental] Set trust policy scope for artifact verification, required and can only be
-    /// used when flag "--oci-layout" is set
-    #[arg(long, value_name = "string")]
+    // A doc comment would make a link of it.
+    #[arg(
+        long,
+        value_name = "string",
+        help = "[Experimental] Set trust policy scope for artifact \
+        verification, required and can only be used when flag \"--oci-layout\" is set"
+    )]
     scope: Option<String>,
     #[command(flatten)]
     registry: RegistryFlags,
