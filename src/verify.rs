@@ -47,7 +47,7 @@ use authenticity::Anchors;
 
 pub use artifact::Blob;
 pub use error::{CandidateError, FailureClass, LimitReached, Rejected, VerifyError};
-pub use moment::{AuthorityRevocation, check_timestamp};
+pub use moment::{AuthorityRevocation, Freshness, check_timestamp};
 pub use report::{Check, CheckId, CheckStatus};
 
 /// What is asked of a signature besides the policy.
@@ -64,6 +64,8 @@ pub struct VerifyOptions {
     pub user_metadata: BTreeMap<String, String>,
     /// How strict certificates are judged.
     pub certificate_rules: CertificateRules,
+    /// How old a signature may be, whatever the policy says.
+    pub freshness: Freshness,
     /// What is known about revocation.
     pub revocation: RevocationData,
     /// The plugins that signatures may demand. Without them, one that does is not trusted.
@@ -79,6 +81,7 @@ impl VerifyOptions {
             signers: NonZero::<usize>::MIN,
             user_metadata: BTreeMap::new(),
             certificate_rules: CertificateRules::Strict,
+            freshness: Freshness::default(),
             revocation: RevocationData::default(),
             plugins: None,
         }
@@ -332,6 +335,7 @@ impl Judgement<'_, '_> {
             return Err(CandidateError::PluginOfStranger { name: needed.name.clone() });
         }
         self.record(ValidationType::Expiry, moment::expiry(&content, options.now))?;
+        moment::fresh(&content, &options.freshness, options.now)?;
         let timestamp = moment::authentic(self.verifier, &envelope, &content);
         self.record(ValidationType::AuthenticTimestamp, timestamp)?;
         if !judged_by_plugin(Capability::RevocationCheckVerifier) || self.skips_revocation() {

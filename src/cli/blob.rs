@@ -29,7 +29,7 @@ use super::plugins::PluginArgs;
 use super::report::{self, PolicyInfo};
 use super::sign::{FormatArgs, KeyArgs};
 use super::subject::user_metadata;
-use super::verify::{RevocationArgs, print_skipped, print_trusted, warn_about};
+use super::verify::{RevocationArgs, StrictnessArgs, print_skipped, print_trusted, warn_about};
 use super::{duration, policy, read_input};
 
 /// Media type of a file of which nothing else is known.
@@ -200,6 +200,8 @@ pub(super) struct VerifyArgs {
     #[command(flatten)]
     revocation: RevocationArgs,
     #[command(flatten)]
+    strictness: StrictnessArgs,
+    #[command(flatten)]
     plugins: PluginArgs,
 }
 
@@ -226,6 +228,7 @@ impl VerifyArgs {
             plugins: Some(self.plugins.verifiers(context)?),
             ..VerifyOptions::at(context.now)
         };
+        let options = self.strictness.apply(options);
         let mut signatures = self.signature.into_iter();
         let Some(first) = signatures.next() else {
             return Err(Failure::usage("--signature FILE is needed"));

@@ -14,6 +14,7 @@ use crate::signature::signer::config::NotationConfig;
 use crate::signature::signer::keys::{KeySource, SigningKeys};
 use crate::signature::signer::local::LocalSigner;
 use crate::signature::signer::{Signer, SignerError};
+use crate::signature::x509::CertificateRules;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::layout::SignatureManifest;
@@ -52,6 +53,9 @@ pub(super) struct SignArgs {
     /// Form of the signature manifest in an OCI layout; notation 1.3 does not see oci1.1
     #[arg(long, value_enum, default_value_t, value_name = "FORM", requires = "oci_layout")]
     signature_manifest: ManifestForm,
+    /// Sign with certificates that notation accepts and dockseal would not
+    #[arg(long)]
+    lenient_certs: bool,
     /// Metadata to be signed too; repeatable
     #[arg(long, short = 'm', value_name = "KEY=VALUE", value_parser = user_metadata)]
     user_metadata: Vec<(String, String)>,
@@ -303,6 +307,10 @@ impl SignArgs {
             format,
             expires_in: self.expiry.filter(|expiry| !expiry.is_zero()),
             user_metadata: self.user_metadata.iter().cloned().collect(),
+            certificate_rules: match self.lenient_certs {
+                true => CertificateRules::Lenient,
+                false => CertificateRules::Strict,
+            },
             ..SignOptions::at(context.now)
         };
         let make = |descriptor: &Descriptor| {

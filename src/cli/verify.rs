@@ -3,10 +3,12 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::generate::{Content, Generated};
 use crate::image::descriptor::Descriptor;
+use crate::signature::x509::CertificateRules;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
@@ -17,7 +19,7 @@ use crate::trust::policy::{OciPolicy, PolicyError, Statement};
 use crate::trust::scope::Repository;
 use crate::trust::store::TrustStores;
 use crate::verify::{
-    FailureClass, TrustedSignature, Verdict, Verifier, VerifyError, VerifyOptions,
+    FailureClass, Freshness, TrustedSignature, Verdict, Verifier, VerifyError, VerifyOptions,
 };
 
 use super::context::Context;
@@ -53,6 +55,8 @@ pub(super) struct VerifyArgs {
     content: ContentArg,
     #[command(flatten)]
     revocation: RevocationArgs,
+    #[command(flatten)]
+    strictness: StrictnessArgs,
     /// Verify every manifest below an index too: all, or the platforms whether the index is signed
     /// or not
     #[arg(long, value_enum, value_name = "REACH", num_args = 0..=1, require_equals = true,
@@ -94,6 +98,33 @@ impl From<ContentArg> for Content {
             ContentArg::Full => Self::Full,
             ContentArg::Manifest => Self::Manifest,
         }
+    }
+}
+
+/// How strictly signatures and certificates are judged besides the policy.
+#[derive(Debug, clap::Args)]
+pub(super) struct StrictnessArgs {
+    /// Refuse signatures without an expiry and expired ones, whatever the policy says
+    #[arg(long)]
+    require_expiry: bool,
+    /// Refuse signatures made longer ago, such as 720h, whatever the policy says
+    #[arg(long, value_name = "DURATION", value_parser = super::duration::parse)]
+    max_age: Option<SignedDuration>,
+    /// Accept certificates that notation accepts and dockseal would not (weak keys or hashes above
+    /// the leaf, any extended key usage)
+    #[arg(long)]
+    lenient_certs: bool,
+}
+
+impl StrictnessArgs {
+    /// The options with these demands.
+    pub(super) fn apply(&self, mut options: VerifyOptions) -> VerifyOptions {
+        options.freshness =
+            Freshness { require_expiry: self.require_expiry, max_age: self.max_age };
+        if self.lenient_certs {
+            options.certificate_rules = CertificateRules::Lenient;
+        }
+        options
     }
 }
 
@@ -176,6 +207,7 @@ impl VerifyArgs {
             plugins: Some(self.plugins.verifiers(context)?),
             ..VerifyOptions::at(context.now)
         };
+        let options = self.strictness.apply(options);
         let verifier = Verifier::new(statement, &stores, options);
         if let (Some(reach), false) = (self.recursive, statement.level().is_skip()) {
             let store = self.store(&subject, context)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::image::descriptor::Descriptor;
 use crate::plugin::{Capability, VerifierError};
@@ -116,6 +116,19 @@ pub enum CandidateError {
         /// The time of verification.
         now: Timestamp,
     },
+    /// An expiry is demanded and the signature has none.
+    #[error("signature has no expiry, and --require-expiry demands one")]
+    NoExpiry,
+    /// The signature is older than is allowed, or from the future.
+    #[error("signature was made at {signed}, it is {now}, and --max-age allows {limit:#}")]
+    Age {
+        /// When it was made, as the signer says.
+        signed: Timestamp,
+        /// The time of verification.
+        now: Timestamp,
+        /// The longest time in between.
+        limit: SignedDuration,
+    },
     /// A certificate was not valid when the signature was made.
     #[error("authentic timestamp: {0}")]
     Validity(ChainError),
@@ -191,6 +204,8 @@ impl CandidateError {
                 false => FailureClass::NotTrusted,
             },
             Self::Expired { .. }
+            | Self::NoExpiry
+            | Self::Age { .. }
             | Self::Validity(_)
             | Self::NoTimestamp
             | Self::Timestamp(_)
@@ -209,7 +224,7 @@ impl CandidateError {
             Self::TrustStore(_) | Self::NoTrustStore { .. } | Self::UntrustedRoot { .. } => 3,
             Self::Subject(_) | Self::UntrustedIdentity { .. } => 4,
             Self::PluginRequired { .. } | Self::PluginOfStranger { .. } | Self::Plugin(_) => 5,
-            Self::Expired { .. } => 6,
+            Self::Expired { .. } | Self::NoExpiry | Self::Age { .. } => 6,
             Self::Validity(_)
             | Self::NoTimestamp
             | Self::Timestamp(_)

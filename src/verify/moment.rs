@@ -3,7 +3,7 @@
 //! Implements spec/notation.md §4.2 and the triggers of §6.2. The time of verification is an
 //! argument; nothing here asks a clock.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::signature::envelope::{Envelope, SignedContent, SigningScheme};
 use crate::signature::timestamp::{self, VerifiedTimestamp};
@@ -21,6 +21,37 @@ pub(super) fn expiry(content: &SignedContent, now: Timestamp) -> Result<String, 
         Some(expiry) if content.is_expired_at(now) => Err(CandidateError::Expired { expiry, now }),
         Some(expiry) => Ok(format!("signature expires at {expiry}")),
         None => Ok("signature has no expiry".to_owned()),
+    }
+}
+
+/// What is demanded of a signature's age besides the policy, and enforced at every level.
+///
+/// A policy that only logs expiry accepts signatures of versions that were withdrawn long ago
+/// (CVE-2024-23332: rollback).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Freshness {
+    /// There must be an expiry, and it must not have passed.
+    pub require_expiry: bool,
+    /// Longest time since the signature was made. When that was, the signer says.
+    pub max_age: Option<SignedDuration>,
+}
+
+pub(super) fn fresh(
+    content: &SignedContent,
+    freshness: &Freshness,
+    now: Timestamp,
+) -> Result<(), CandidateError> {
+    if freshness.require_expiry {
+        expiry(content, now)?;
+        content.expiry().ok_or(CandidateError::NoExpiry)?;
+    }
+    let signed = content.signing_time();
+    match freshness.max_age {
+        // A signature from the future is as old as nobody knows.
+        Some(limit) if now.duration_since(signed) > limit || signed > now => {
+            Err(CandidateError::Age { signed, now, limit })
+        }
+        _ => Ok(()),
     }
 }
 

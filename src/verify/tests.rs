@@ -508,3 +508,38 @@ fn distinct_signers() {
         }
     }
 }
+
+/// CVE-2024-23332: under a policy that only logs expiry an old signature verifies, unless the caller
+/// demands more.
+#[test]
+fn freshness_is_demanded_at_every_level() {
+    let audit = Fixture::new(r#"{"level":"audit"}"#);
+    let verify = |now: &str, name: &str, freshness| {
+        let options = VerifyOptions { freshness, ..VerifyOptions::at(now.parse().unwrap()) };
+        audit.verify_with(options, &[data(&format!("valid/{name}.sig"))], &subject())
+    };
+    let none = Freshness::default();
+    let expiring = Freshness { require_expiry: true, ..none };
+    let young = Freshness { max_age: Some(jiff::SignedDuration::from_hours(24 * 366)), ..none };
+    // Without and with an expiry.
+    let (forever, ending) = ("ec256.x509.jws", "ec256.x509-ext.jws");
+    for (now, name, freshness, good) in [
+        (ALL_EXPIRED, forever, none, true),
+        (ALL_EXPIRED, ending, none, true),
+        (GOOD, forever, expiring, false),
+        (GOOD, ending, expiring, true),
+        (ALL_EXPIRED, ending, expiring, false),
+        (GOOD, forever, young, true),
+        (CERTIFICATES_EXPIRED, forever, young, false),
+        // Before it was made.
+        ("2020-01-01T00:00:00Z", forever, young, false),
+    ] {
+        match verify(now, name, freshness) {
+            Ok(_) => assert!(good, "{now} {name} {freshness:?}"),
+            Err(error) => {
+                assert!(!good, "{now} {name} {freshness:?}: {error}");
+                assert_eq!(error.class(), FailureClass::Expired, "{error}");
+            }
+        }
+    }
+}

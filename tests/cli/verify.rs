@@ -669,3 +669,22 @@ error: 2 distinct signers are required, trusted signatures are by 1: CN=leaf-ec2
 
 "#]]);
 }
+
+/// Demands of the command line hold whatever the policy says.
+#[test]
+fn freshness_and_leniency_are_options() {
+    let host = signed(r#""audit""#);
+    host.run(&["-q", "verify", "--local", "-s", "a.sig", "--max-age", "1h", MANIFEST]).code(0);
+    host.run(&["-q", "verify", "--local", "-s", "a.sig", "--lenient-certs", MANIFEST]).code(0);
+    host.run(&["verify", "--local", "-s", "a.sig", "--require-expiry", MANIFEST])
+        .code(14)
+        .stdout_eq(str![])
+        .stderr_eq(str![[r#"
+policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
+error: signature a.sig is not trusted: signature has no expiry, and --require-expiry demands one
+
+"#]]);
+    host.run(&["-q", "sign", "--local", "--lenient-certs", "-e", "1h", "-o", "b.sig", MANIFEST])
+        .code(0);
+    host.run(&["-q", "verify", "--local", "-s", "b.sig", "--require-expiry", MANIFEST]).code(0);
+}
