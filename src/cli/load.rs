@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::content::archive::{self, Archive, Jobs, NoEncoders, Work};
 use crate::content::containerd::Namespace;
 use crate::fsutil::{self, AtomicFile, Mode};
-use crate::generate::Generated;
+use crate::generate::{Generated, Origin};
 use crate::image::reference::Reference;
 use crate::load::{CleanArchive, LoadError, Names};
 
@@ -112,6 +112,14 @@ impl LoadArgs {
             return Ok(json!({"output": output, "names": clean.names()}));
         }
         let engine = self.into.unwrap_or(Engine::Docker);
+        if matches!(engine, Engine::Containerd) && image.origin != Origin::Stored {
+            // Its importer makes a manifest of layers as they are in the archive.
+            context.printer.warning(format_args!(
+                "containerd will know the image by another digest than {}: the archive does not hold \
+                 the signed manifest",
+                image.descriptor.digest
+            ));
+        }
         let mut client = Client::start(self.command(engine, clean)?)?;
         client.take(clean, bar)?;
         for name in clean.names() {
