@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use serde_json::json;
 
-use crate::content::archive::{Archive, ArchiveError, DockerView};
+use crate::content::archive::{Archive, ArchiveError, DockerView, blob_name};
 use crate::generate::{BoundBlob, Generated, Origin};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Digest, Hasher};
@@ -79,7 +79,8 @@ impl<'a> CleanArchive<'a> {
             _ => {
                 let (layers, rest): (Vec<_>, Vec<_>) =
                     in_archive.partition(|blob| blob.diff_id.is_some());
-                let is_config = |blob: &&&BoundBlob| is_config(&blob.descriptor);
+                let is_config =
+                    |blob: &&&BoundBlob| media_type::is_config(&blob.descriptor.media_type);
                 rest.iter().find(is_config).map(|config| {
                     let layers = layers.iter().map(|layer| blob_name(&layer.stored.digest));
                     (blob_name(&config.stored.digest), layers.collect())
@@ -106,7 +107,7 @@ impl<'a> CleanArchive<'a> {
             if media_type::is_manifest(&descriptor.media_type)
                 && !descriptor.is_attestation()
                 && let Document::Manifest(manifest) = self.archive.manifest(descriptor)?.document
-                && is_config(&manifest.config)
+                && media_type::is_config(&manifest.config.media_type)
             {
                 manifests.push(manifest);
             }
@@ -181,14 +182,6 @@ impl Body {
             Self::Blob { size, .. } => *size,
         }
     }
-}
-
-fn blob_name(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
-}
-
-fn is_config(descriptor: &Descriptor) -> bool {
-    matches!(descriptor.media_type.as_str(), media_type::DOCKER_CONFIG | media_type::OCI_CONFIG)
 }
 
 /// An entry for each name, as containerd's exporter writes them.

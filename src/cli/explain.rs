@@ -75,10 +75,9 @@ fn origins(one: &Generated, other: &Generated) -> Option<String> {
 }
 
 fn configs(generated: &Generated) -> Vec<&Digest> {
-    let is_config = |kind: &str| matches!(kind, media_type::DOCKER_CONFIG | media_type::OCI_CONFIG);
     let blobs = generated.blobs.iter();
     blobs
-        .filter(|blob| is_config(&blob.descriptor.media_type))
+        .filter(|blob| media_type::is_config(&blob.descriptor.media_type))
         .map(|blob| &blob.descriptor.digest)
         .collect()
 }

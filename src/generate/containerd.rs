@@ -194,10 +194,7 @@ fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Descriptor
 /// Whether it has a root filesystem that DiffIDs name: artifacts have none.
 fn is_image(manifest: &Manifest) -> bool {
     manifest.layers.iter().all(|layer| media_type::is_layer(&layer.media_type))
-        && matches!(
-            manifest.config.media_type.as_str(),
-            media_type::DOCKER_CONFIG | media_type::OCI_CONFIG
-        )
+        && media_type::is_config(&manifest.config.media_type)
 }
 
 /// The manifest of one platform.

@@ -123,9 +123,11 @@ impl Held {
         let member = |digest: &Digest| archive.blob(digest).map(str::to_owned);
         let layers: Option<Vec<_>> =
             manifest.layers.iter().map(|layer| member(&layer.digest)).collect();
-        let (Some(config_member), Some(layers), true) =
-            (member(&manifest.config.digest), layers, is_image_config(&manifest.config))
-        else {
+        let (Some(config_member), Some(layers), true) = (
+            member(&manifest.config.digest),
+            layers,
+            media_type::is_config(&manifest.config.media_type),
+        ) else {
             return Ok(None);
         };
         let config = ImageConfig::parse(archive.document("config", &config_member)?)
@@ -230,8 +232,8 @@ fn path_to(
     let named = own.unwrap_or(&at.descriptor).clone();
     match &at.document {
         Document::Manifest(manifest) => {
-            let is_it =
-                manifest.config.digest == config.digest && is_image_config(&manifest.config);
+            let is_it = manifest.config.digest == config.digest
+                && media_type::is_config(&manifest.config.media_type);
             let platform = own.and_then(|own| own.platform.as_ref());
             let is_it = is_it && platform.is_none_or(|own| agrees(own, &config.platform));
             Ok(is_it.then(|| (vec![named], manifest.clone())))
@@ -263,11 +265,6 @@ fn agrees(named: &Platform, config: &Platform) -> bool {
         (named.variant, config.variant) = (String::new(), String::new());
     }
     named.matches(&config)
-}
-
-/// Without an image's config there are no DiffIDs to follow.
-fn is_image_config(config: &Descriptor) -> bool {
-    matches!(config.media_type.as_str(), media_type::DOCKER_CONFIG | media_type::OCI_CONFIG)
 }
 
 /// Reads config and layers and binds them to the manifest.

@@ -217,10 +217,7 @@ fn bind_manifest(archive: &Archive, manifest: &Manifest) -> Result<Vec<BoundBlob
     }
     // Attestations and other artifacts have no root filesystem that DiffIDs could name.
     let is_image = manifest.layers.iter().all(|layer| media_type::is_layer(&layer.media_type))
-        && matches!(
-            manifest.config.media_type.as_str(),
-            media_type::DOCKER_CONFIG | media_type::OCI_CONFIG
-        );
+        && media_type::is_config(&manifest.config.media_type);
     if is_image && layers.len() == manifest.layers.len() {
         check_diff_ids(archive, manifest, &layers)?;
     }

@@ -25,6 +25,12 @@ pub fn is_manifest(media_type: &str) -> bool {
     matches!(media_type, DOCKER_MANIFEST | OCI_MANIFEST)
 }
 
+/// Whether the media type is one of the two image configs, which name the DiffIDs of the layers.
+#[must_use]
+pub fn is_config(media_type: &str) -> bool {
+    matches!(media_type, DOCKER_CONFIG | OCI_CONFIG)
+}
+
 /// Whether the media type is one of the two lists of manifests.
 #[must_use]
 pub fn is_index(media_type: &str) -> bool {

@@ -29,6 +29,6 @@ pub use docker_view::{DockerImage, DockerView};
 pub use error::{ArchiveError, Class};
 pub use jobs::{Jobs, Work};
 pub use measure::{Encoder, Encoders, Measured, NoEncoders, measure};
-pub use oci_view::{OciEntry, OciView};
+pub use oci_view::{OciEntry, OciView, blob_name};
 pub use scan::{Archive, Kind, Member, Source, hold};
 pub use writer::{Evidence, Writer};

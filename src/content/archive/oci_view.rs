@@ -122,7 +122,7 @@ impl OciEntry {
 
 /// Where an OCI archive keeps a blob.
 #[must_use]
-pub(super) fn blob_name(digest: &Digest) -> String {
+pub fn blob_name(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
