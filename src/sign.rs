@@ -22,7 +22,7 @@ use crate::signature::payload::{MemberOrder, Payload, PayloadError};
 use crate::signature::signer::{EnvelopeGenerator, EnvelopeOrder, Signer};
 use crate::signature::timestamp::{Request, Response, TimestampError};
 use crate::signature::x509::CertificateRules;
-use crate::store::{Added, NewSignature, SignatureStore, StoreError};
+use crate::store::{Added, NewSignature, SignatureStore, StoreError, StoredSignature};
 
 /// What the unsigned attribute `signingAgent` says.
 const SIGNING_AGENT: &str = concat!("dockseal/", env!("CARGO_PKG_VERSION"));
@@ -153,6 +153,24 @@ pub fn with_token(
     let bytes = envelope.with_timestamp_token(token)?;
     Envelope::decode(&bytes, envelope.format())?.verify_integrity(rules)?;
     Ok(bytes)
+}
+
+/// Puts an envelope in the place of one that is stored, such as the same signature with a
+/// timestamp. The old one goes when the new one is there: whenever this stops, one of them is left.
+///
+/// # Errors
+/// [`SignError`] when the store can't be written, or the envelope can't be read.
+pub fn replace(
+    store: &dyn SignatureStore,
+    subject: &Descriptor,
+    old: &StoredSignature,
+    envelope: &Envelope,
+) -> Result<Added, SignError> {
+    let added = store.add(subject, &to_store(envelope, old.annotations.clone())?)?;
+    if added.location != old.location {
+        store.remove(old)?;
+    }
+    Ok(added)
 }
 
 /// Attaches an envelope that exists to `subject`, which it must have signed. Whether it is trusted

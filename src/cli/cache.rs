@@ -190,7 +190,7 @@ fn remove_all(
     entries: &[CachedSignature],
 ) -> Result<(), Failure> {
     for entry in entries {
-        cache.remove(entry)?;
+        cache.remove_file(&entry.path)?;
         context.printer.line(format_args!("removed {}", entry.digest))?;
     }
     Ok(())

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::fsutil::{self, Mode};
-use crate::sign::with_token;
+use crate::image::descriptor::Descriptor;
+use crate::image::digest::Digest;
+use crate::sign::{self, with_token};
 use crate::signature::envelope::{Envelope, SignedContent};
 use crate::signature::timestamp::{MAX_TOKEN_BYTES, Request, Response, VerifiedTimestamp};
 use crate::signature::x509::CertificateRules;
-use crate::store::MAX_ENVELOPE_BYTES;
+use crate::store::cache::SignatureCache;
+use crate::store::detached::DetachedFiles;
+use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore, StoredSignature};
 
 use super::authority::AuthorityArgs;
 use super::context::Context;
@@ -20,6 +24,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output_file::write_data;
 use super::read_input;
+use super::subject::{Subject, in_layout};
 
 /// Subcommands of `dockseal timestamp`.
 #[derive(Debug, Subcommand)]
@@ -42,18 +47,113 @@ impl TimestampCommand {
     }
 }
 
+/// Which signature is meant.
+#[derive(Debug, clap::Args)]
+struct SignatureArgs {
+    /// The signature file; with --oci-layout the signed image, DIR:TAG or DIR@DIGEST; with --cached
+    /// the digest of the signed manifest
+    #[arg(value_name = "SIGNATURE")]
+    place: String,
+    /// The signatures are in an OCI image layout, beside the image that SIGNATURE names
+    #[arg(long)]
+    oci_layout: bool,
+    /// The signatures are in the signature cache
+    #[arg(long, conflicts_with = "oci_layout")]
+    cached: bool,
+    /// Of several signatures the one with this digest, as `list` shows it
+    #[arg(long, value_name = "DIGEST")]
+    only: Option<Digest>,
+}
+
+/// A place of signatures.
+struct Place {
+    store: Box<dyn SignatureStore>,
+    /// Whose signatures; of a file that is not known before it is read.
+    subject: Descriptor,
+}
+
 /// A signature whose integrity is proven.
-fn read_signature(path: &Path) -> Result<(Envelope, SignedContent), Failure> {
-    let envelope = Envelope::decode_any(&read_input(path, MAX_ENVELOPE_BYTES)?)?;
-    let content = envelope.verify_integrity(CertificateRules::Strict)?;
-    Ok((envelope, content))
+struct Found {
+    stored: StoredSignature,
+    envelope: Envelope,
+    content: SignedContent,
+}
+
+impl Found {
+    fn new(stored: StoredSignature, bytes: &[u8]) -> Result<Self, Failure> {
+        let envelope = Envelope::decode_any(bytes)?;
+        let content = envelope.verify_integrity(CertificateRules::Strict)?;
+        Ok(Self { stored, envelope, content })
+    }
+
+    fn name(&self) -> impl std::fmt::Display {
+        self.stored.location.display()
+    }
+}
+
+impl SignatureArgs {
+    fn is_file(&self) -> bool {
+        !self.oci_layout && !self.cached
+    }
+
+    /// The file, where it is one.
+    fn file(&self) -> Option<&Path> {
+        self.is_file().then(|| Path::new(&self.place))
+    }
+
+    fn place(&self, context: &Context) -> Result<Place, Failure> {
+        if self.oci_layout {
+            let Subject { layout: Some(layout), descriptor, .. } = in_layout(&self.place)? else {
+                return Err(Failure::usage("an image in an OCI layout is needed"));
+            };
+            return Ok(Place { store: Box::new(layout), subject: descriptor });
+        }
+        let nothing = |digest| Descriptor::new(String::new(), digest, 0);
+        if self.cached {
+            let digest: Digest = self.place.parse().map_err(|_| {
+                let message = format!("{:?} is not the digest of a manifest", self.place);
+                Failure::usage(message).with_hint(Some("dockseal cache list".to_owned()))
+            })?;
+            let cache = SignatureCache::new(&context.dirs.cache()?);
+            return Ok(Place { store: Box::new(cache), subject: nothing(digest) });
+        }
+        let file = DetachedFiles::new(self.place.clone().into(), None);
+        Ok(Place { store: Box::new(file), subject: nothing(Digest::sha256(b"")) })
+    }
+
+    /// The signatures of the place, or the one that is asked for. What can't be read is an error:
+    /// it might be the one that is meant.
+    fn find(&self, context: &Context) -> Result<(Place, Vec<Found>), Failure> {
+        let place = self.place(context)?;
+        let listed = place.store.list(&place.subject)?;
+        let is_meant = |each: &StoredSignature| match &self.only {
+            Some(only) => [&each.manifest, &each.digest].contains(&&Some(only.clone())),
+            None => true,
+        };
+        let mut found = Vec::new();
+        for stored in listed.into_iter().filter(is_meant) {
+            let bytes = match self.file() {
+                Some(file) => read_input(file, MAX_ENVELOPE_BYTES)?,
+                None => place.store.read(&stored)?,
+            };
+            found.push(Found::new(stored, &bytes)?);
+        }
+        if found.is_empty() {
+            let which = self.only.as_ref().map(|only| format!(" {only}")).unwrap_or_default();
+            let message = format!("no signature{which} is associated with {}", self.place);
+            return Err(Failure::new(Exit::NoSignature, message));
+        }
+        Ok((place, found))
+    }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal timestamp request net-monitor.sig -o net-monitor.tsq
+  dockseal timestamp request --oci-layout layout:v1 -o net-monitor.tsq")]
 pub(super) struct RequestArgs {
-    /// The signature file
-    #[arg(value_name = "SIGNATURE")]
-    signature: PathBuf,
+    #[command(flatten)]
+    signature: SignatureArgs,
     /// Write the request to FILE
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -61,18 +161,30 @@ pub(super) struct RequestArgs {
 
 impl RequestArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let (envelope, content) = read_signature(&self.signature)?;
-        let request = Request::new(envelope.signature(), content.algorithm().hash())
+        let (_, found) = self.signature.find(context)?;
+        let [signature] = found.as_slice() else {
+            let failure = Failure::new(Exit::Malformed, "a request is about one signature")
+                .with_hint(Some("--only DIGEST".to_owned()));
+            let names = found.iter().map(|each| each.name().to_string());
+            return Err(names.fold(failure, Failure::with_detail));
+        };
+        let hash = signature.content.algorithm().hash();
+        let request = Request::new(signature.envelope.signature(), hash)
             .map_err(|error| Failure::of(Exit::Internal, &error))?;
-        write_data(request.der(), self.output.as_deref(), Some(&self.signature), context)
+        write_data(request.der(), self.output.as_deref(), self.signature.file(), context)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Of several signatures, the one that the answer is about gets it.
+
+Examples:
+  dockseal timestamp attach net-monitor.sig net-monitor.tsr
+  dockseal timestamp attach --oci-layout layout:v1 net-monitor.tsr
+  dockseal timestamp attach --cached sha256:... net-monitor.tsr --timestamp-root-cert tsa.crt")]
 pub(super) struct AttachArgs {
-    /// The signature file
-    #[arg(value_name = "SIGNATURE")]
-    signature: PathBuf,
+    #[command(flatten)]
+    signature: SignatureArgs,
     /// The authority's answer
     #[arg(value_name = "RESPONSE")]
     response: PathBuf,
@@ -85,51 +197,84 @@ pub(super) struct AttachArgs {
 
 impl AttachArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let (envelope, content) = read_signature(&self.signature)?;
+        if self.output.is_none() && self.signature.file().is_some_and(|file| file == "-") {
+            return Err(Failure::usage("a signature from standard input needs --output FILE"));
+        }
+        let (place, found) = self.signature.find(context)?;
         let response = read_input(&self.response, MAX_TOKEN_BYTES as u64)?;
         let response = Response::from_der(&response)?;
-        let token = response.token_about(envelope.signature())?;
-        let timestamp = self.authority.open(context)?.check(token, &envelope, &content)?;
-        let updated = with_token(&envelope, token, CertificateRules::Strict)?;
-        let target = self.output.as_ref().unwrap_or(&self.signature);
-        fsutil::write_atomic(target, &updated, Mode::Private)?;
-        report(context, "Successfully timestamped", target, &timestamp)
+        let (mut chosen, mut refused) = (None, None);
+        for signature in found {
+            match response.token_about(signature.envelope.signature()) {
+                Ok(token) => chosen = Some((signature, token)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        let Some((signature, token)) = chosen else {
+            let error = refused.map(Failure::from);
+            return Err(error.unwrap_or_else(|| Failure::usage("no signature is meant")));
+        };
+        let Found { stored, envelope, content } = &signature;
+        let timestamp = self.authority.open(context)?.check(token, envelope, content)?;
+        let updated = with_token(envelope, token, CertificateRules::Strict)?;
+        if let Some(target) = &self.output {
+            fsutil::write_atomic(target, &updated, Mode::Private)?;
+            return report(context, "Successfully timestamped", target.display(), &timestamp);
+        }
+        let updated = Envelope::decode(&updated, envelope.format())?;
+        let added = sign::replace(&*place.store, &place.subject, stored, &updated)?;
+        report(context, "Successfully timestamped", added.location.display(), &timestamp)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal timestamp verify --oci-layout layout:v1 --timestamp-root-cert tsa.crt")]
 pub(super) struct VerifyArgs {
-    /// The signature file
-    #[arg(value_name = "SIGNATURE")]
-    signature: PathBuf,
+    #[command(flatten)]
+    signature: SignatureArgs,
     #[command(flatten)]
     authority: AuthorityArgs,
 }
 
 impl VerifyArgs {
+    /// All of several signatures must have one; nothing is reported before the last one has.
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let (envelope, content) = read_signature(&self.signature)?;
-        let token = envelope.timestamp_token().ok_or_else(|| {
-            Failure::new(
-                Exit::NoSignature,
-                "no timestamp countersignature was found in the signature envelope",
-            )
-        })?;
-        let timestamp = self.authority.open(context)?.check(token, &envelope, &content)?;
+        let (_, found) = self.signature.find(context)?;
+        let mut authority = None;
+        let mut verified = Vec::new();
+        for Found { stored, envelope, content } in &found {
+            let token = envelope.timestamp_token().ok_or_else(|| {
+                let message = "no timestamp countersignature was found in the signature envelope";
+                let failure = Failure::new(Exit::NoSignature, message);
+                match found.len() {
+                    1 => failure,
+                    _ => failure.prefixed(&stored.location.display().to_string()),
+                }
+            })?;
+            let authority = match &authority {
+                Some(authority) => authority,
+                None => authority.insert(self.authority.open(context)?),
+            };
+            verified.push((stored, authority.check(token, envelope, content)?));
+        }
         context.printer.note("who signed was not verified, only when");
-        report(context, "Successfully verified timestamp of", &self.signature, &timestamp)
+        for (stored, timestamp) in verified {
+            let what = "Successfully verified timestamp of";
+            report(context, what, stored.location.display(), &timestamp)?;
+        }
+        Ok(())
     }
 }
 
 fn report(
     context: &Context,
     what: &str,
-    path: &Path,
+    name: impl std::fmt::Display,
     timestamp: &VerifiedTimestamp,
 ) -> Result<(), Failure> {
     Ok(context.printer.line(format_args!(
-        "{what} {}: {} by {}",
-        path.display(),
+        "{what} {name}: {} by {}",
         timestamp.generated(),
         timestamp.chain().leaf().subject()
     ))?)

@@ -94,14 +94,13 @@ impl SignatureCache {
         Ok(entries)
     }
 
-    /// Removes one envelope, and directories that are empty then.
+    /// Removes the file of one envelope, and directories that are empty then.
     ///
     /// # Errors
     /// [`StoreError::Io`] when it is not there or can't be removed.
-    pub fn remove(&self, entry: &CachedSignature) -> Result<(), StoreError> {
-        fs::remove_file(&entry.path)
-            .map_err(|source| StoreError::Io { path: entry.path.clone(), source })?;
-        let mut directory = entry.path.parent();
+    pub fn remove_file(&self, file: &Path) -> Result<(), StoreError> {
+        fs::remove_file(file).map_err(|source| StoreError::Io { path: file.to_owned(), source })?;
+        let mut directory = file.parent();
         while let Some(path) = directory.filter(|path| *path != self.root) {
             // Not empty, or gone already: both are fine.
             if fs::remove_dir(path).is_err() {
@@ -162,6 +161,10 @@ impl SignatureStore for SignatureCache {
         let location = directory.join(format!("{}.{EXTENSION}", digest.hex()));
         fsutil::write_atomic(&location, &envelope.bytes, fsutil::Mode::Private)?;
         Ok(Added { location, digest })
+    }
+
+    fn remove(&self, signature: &StoredSignature) -> Result<(), StoreError> {
+        self.remove_file(&signature.location)
     }
 }
 
@@ -247,10 +250,10 @@ mod tests {
         cache.add(&subject(b"a"), &envelope(b"1")).unwrap();
         cache.add(&subject(b"a"), &envelope(b"2")).unwrap();
         let entries = cache.entries(None).unwrap();
-        cache.remove(&entries[0]).unwrap();
+        cache.remove_file(&entries[0].path).unwrap();
         assert_eq!(cache.entries(None).unwrap(), entries[1..]);
-        cache.remove(&entries[1]).unwrap();
+        cache.remove_file(&entries[1].path).unwrap();
         assert_eq!(fs::read_dir(cache.root()).unwrap().count(), 0);
-        assert!(cache.remove(&entries[1]).unwrap_err().is_not_found());
+        assert!(cache.remove_file(&entries[1].path).unwrap_err().is_not_found());
     }
 }

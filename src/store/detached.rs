@@ -41,6 +41,11 @@ impl SignatureStore for DetachedFiles {
         fsutil::write_atomic(&location, &envelope.bytes, fsutil::Mode::Private)?;
         Ok(Added { location, digest: Digest::sha256(&envelope.bytes) })
     }
+
+    fn remove(&self, signature: &StoredSignature) -> Result<(), StoreError> {
+        let path = signature.location.clone();
+        std::fs::remove_file(&path).map_err(|source| StoreError::Io { path, source })
+    }
 }
 
 #[cfg(test)]
@@ -64,5 +69,7 @@ mod tests {
         assert_eq!(listed.len(), 2);
         assert_eq!(store.read(&listed[0]).unwrap(), b"{}");
         assert!(store.read(&listed[1]).unwrap_err().is_not_found());
+        store.remove(&listed[0]).unwrap();
+        assert!(store.remove(&listed[0]).unwrap_err().is_not_found());
     }
 }

@@ -58,6 +58,10 @@ impl SignatureStore for SignatureDirectory {
     fn add(&self, subject: &Descriptor, envelope: &NewSignature) -> Result<Added, StoreError> {
         self.cache.add(subject, envelope)
     }
+
+    fn remove(&self, signature: &StoredSignature) -> Result<(), StoreError> {
+        self.cache.remove(signature)
+    }
 }
 
 #[cfg(test)]

@@ -280,6 +280,16 @@ impl SignatureStore for OciLayout {
     fn add(&self, subject: &Descriptor, envelope: &NewSignature) -> Result<Added, StoreError> {
         Ok(self.add_signature(subject, envelope)?)
     }
+
+    fn remove(&self, signature: &StoredSignature) -> Result<(), StoreError> {
+        match &signature.manifest {
+            Some(manifest) => Ok(self.remove_entry(manifest)?),
+            None => {
+                let (location, problem) = (signature.location.clone(), "it has no manifest");
+                Err(StoreError::Defective { location, problem: problem.to_owned() })
+            }
+        }
+    }
 }
 
 /// Why a layout can't be used.
@@ -328,6 +338,12 @@ pub enum LayoutError {
     /// Nothing has the digest, or nothing says what it is.
     #[error("no manifest with digest {digest} is reachable through index.json")]
     NoDigest {
+        /// The digest.
+        digest: Digest,
+    },
+    /// No entry has the digest: an index below leads to it, which is not changed.
+    #[error("index.json itself has no entry {digest}")]
+    NoEntry {
         /// The digest.
         digest: Digest,
     },
@@ -380,7 +396,10 @@ impl LayoutError {
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::File(error) => error.is_not_found(),
-            Self::NoDigest { .. } | Self::NoTag { .. } | Self::NotALayout { .. } => true,
+            Self::NoDigest { .. }
+            | Self::NoEntry { .. }
+            | Self::NoTag { .. }
+            | Self::NotALayout { .. } => true,
             _ => false,
         }
     }

@@ -55,6 +55,13 @@ pub trait SignatureStore {
     /// # Errors
     /// [`StoreError`] when it can't be written.
     fn add(&self, subject: &Descriptor, envelope: &NewSignature) -> Result<Added, StoreError>;
+
+    /// Removes an envelope that was listed: afterwards nothing leads to it, and the others are as
+    /// they were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not there, or the store can't be written.
+    fn remove(&self, signature: &StoredSignature) -> Result<(), StoreError>;
 }
 
 /// An envelope in a store, not read yet.
@@ -70,6 +77,8 @@ pub struct StoredSignature {
     pub media_type: Option<String>,
     /// The size in bytes its place gives it.
     pub size: Option<u64>,
+    /// The annotations its manifest has, in stores that have such.
+    pub annotations: BTreeMap<String, String>,
     /// Why it can't be read at all. It is listed so that it is reported.
     pub defect: Option<String>,
 }

@@ -12,6 +12,7 @@ use snapbox::cmd::cargo_bin;
 
 use crate::parity::{copy_unsigned, notation_accepts};
 use crate::tools::can_trace;
+use crate::tsa::Tsa;
 use crate::{Host, MANIFEST};
 
 /// Calls that change files, or which one is changed. `?`: not every architecture has it.
@@ -108,6 +109,40 @@ fn a_layout_survives_a_killed_writer() {
         // What the killed one left behind does not disturb the next.
         host.run(&sign).code(0);
         assert_eq!(signatures(&host, "lay:v1").len(), left.len() + 1, "{point}");
+    });
+}
+
+/// Whenever a timestamp is attached and it stops, the signature is there with or without it.
+#[test]
+fn a_layout_survives_a_killed_timestamp() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    let tsa = Tsa::new(&host);
+    host.run(&["cert", "add", "-t", "tsa", "-s", "lab", "tsa/root.crt"]).code(0);
+    copy_unsigned(&host, "before");
+    host.run(&["sign", "--oci-layout", "before:v1"]).code(0);
+    host.run(&["sign", "--oci-layout", "before:v1"]).code(0);
+    let before = signatures(&host, "before:v1");
+    let only = ["--only", &before[0]];
+    let request = ["timestamp", "request", "--oci-layout", "before:v1", "-o", "a.tsq"];
+    host.run(&[&request[..], &only].concat()).code(0);
+    tsa.answer_file("a.tsq", "a.tsr");
+    let attach = ["timestamp", "attach", "--oci-layout", "lay:v1", "a.tsr"];
+    killed_everywhere(&host, &attach, &|| restore(&host, "before", "lay"), &|point| {
+        let left = signatures(&host, "lay:v1");
+        assert!(left.contains(&before[1]), "{point}: {left:?}");
+        assert!((2..=3).contains(&left.len()), "{point}: {left:?}");
+        let with = left.iter().find(|it| !before.contains(it));
+        match with {
+            Some(with) => {
+                let verify = ["timestamp", "verify", "--oci-layout", "lay:v1", "--only", with];
+                host.run(&verify).code(0);
+            }
+            None => assert_eq!(left, before, "{point}"),
+        }
+        host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
     });
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -103,6 +103,13 @@ impl Tsa {
             .output()
             .expect("these tests need the command openssl");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The authority's answer to the request in a file of the host, in another one.
+    pub(crate) fn answer_file(&self, request: &str, answer: &str) {
+        self.openssl(&format!(
+            "ts -reply -config openssl.cnf -queryfile ../{request} -signer tsa.crt -inkey tsa.key -out ../{answer}"
+        ));
     }
 
     /// Serves requests as long as the test runs; the URL.
@@ -238,6 +245,109 @@ Signature written to a.[..].sig
     host.policy(r#""strict""#);
     let expired = verdict_in_twenty_years(&host, "a.jws.sig").unwrap_err();
     assert!(expired.contains("is not valid at 204"), "{expired}");
+}
+
+/// Signatures in layouts and in the cache get their timestamps where they are.
+#[test]
+fn a_signature_in_a_layout_is_timestamped_by_way_of_files() {
+    let (host, tsa) = host();
+    trust_tsa(&host);
+    crate::parity::copy_unsigned(&host, "lay");
+    for format in ["jws", "cose"] {
+        let sign = ["sign", "--oci-layout", "--signature-format", format, "-e", "24h", "lay:v1"];
+        host.run(&sign).code(0);
+    }
+    let listed = || {
+        let output = host.run(&["--format", "json", "list", "--oci-layout", "lay:v1"]).code(0);
+        let document: serde_json::Value =
+            serde_json::from_slice(&output.get_output().stdout).unwrap();
+        let list = document["signatures"].as_array().unwrap().clone();
+        list.iter().map(|it| it.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let place = ["--oci-layout", "lay:v1"];
+    let request = [&["timestamp", "request"], &place[..]].concat();
+    host.run(&request).code(16).stdout_eq("").stderr_eq(str![[r#"
+error: a request is about one signature
+  lay@sha256:[..]
+  lay@sha256:[..]
+hint: --only DIGEST
+
+"#]]);
+    let before = listed();
+    for (at, digest) in before.iter().enumerate() {
+        let name = format!("{at}.tsq");
+        host.run(&[&request[..], &["--only", digest, "-o", &name]].concat()).code(0);
+        tsa.answer_file(&name, &format!("{at}.tsr"));
+    }
+    let attach = [&["timestamp", "attach"], &place[..]].concat();
+    // The answer finds its signature; the other one has none yet.
+    host.run(&[&attach[..], &["1.tsr"]].concat()).code(0).stderr_eq("").stdout_eq(str![[r#"
+Successfully timestamped lay@sha256:[..]: [TIME] by CN=tsa,O=Lab
+
+"#]]);
+    let between = listed();
+    assert_eq!(between.len(), 2);
+    assert!(between.contains(&before[0]) && !between.contains(&before[1]), "{between:?}");
+    let verify = [&["timestamp", "verify"], &place[..]].concat();
+    host.run(&verify).code(10).stdout_eq("").stderr_eq(str![[r#"
+error: lay@sha256:[..]: no timestamp countersignature was found in the signature envelope
+
+"#]]);
+    host.run(&[&verify[..], &["--only", &between[1]]].concat()).code(0);
+    host.run(&[&attach[..], &["0.tsr"]].concat()).code(0);
+    host.run(&verify).code(0).stdout_eq(str![[r#"
+Successfully verified timestamp of lay@sha256:[..]: [TIME] by CN=tsa,O=Lab
+Successfully verified timestamp of lay@sha256:[..]: [TIME] by CN=tsa,O=Lab
+
+"#]]);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+    // Attached once more, it is the same signature and stays.
+    let after = listed();
+    host.run(&[&attach[..], &["0.tsr"]].concat()).code(0);
+    let mut again = listed();
+    again.sort_by_key(|it| after.iter().position(|other| other == it));
+    assert_eq!(again, after);
+    host.run(&[&attach[..], &["last.tsr"]].concat()).code(20);
+    host.write("other.tsr", fs::read(crate::data("valid/ts/last.tsr")).unwrap());
+    host.run(&[&attach[..], &["other.tsr"]].concat()).code(16).stdout_eq("").stderr_eq(str![[r#"
+error: timestamp is not about this signature
+
+"#]]);
+    let nothing = ["timestamp", "verify", "--oci-layout", "lay:v1", "--only", &before[0]];
+    host.run(&nothing).code(10).stderr_eq(str![[r#"
+error: no signature sha256:[..] is associated with lay:v1
+
+"#]]);
+    if let Some(binary) = std::env::var_os("NOTATION_BIN") {
+        let (from, to) = ("config/trustpolicy.oci.json", "config/trustpolicy.json");
+        fs::copy(host.path(from), host.path(to)).unwrap();
+        assert!(crate::parity::notation_accepts(Path::new(&binary), &host, "lay:v1"));
+    }
+}
+
+#[test]
+fn a_signature_in_the_cache_is_timestamped_by_way_of_files() {
+    let (host, tsa) = host();
+    trust_tsa(&host);
+    host.run(&["sign", "--local", MANIFEST]).code(0);
+    let listed = || {
+        let output = host.run(&["cache", "list"]).code(0);
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let before = listed();
+    let manifest = before.split(' ').next().unwrap();
+    host.run(&["timestamp", "request", "--cached", manifest, "-o", "a.tsq"]).code(0);
+    tsa.answer_file("a.tsq", "a.tsr");
+    host.run(&["timestamp", "attach", "--cached", manifest, "a.tsr"]).code(0);
+    assert_eq!(listed().lines().count(), 1);
+    assert_ne!(listed(), before);
+    host.run(&["timestamp", "verify", "--cached", manifest]).code(0);
+    host.run(&["verify", "--local", MANIFEST]).code(0);
+    host.run(&["timestamp", "verify", "--cached", "v1"]).code(2).stderr_eq(str![[r#"
+error: "v1" is not the digest of a manifest
+hint: dockseal cache list
+
+"#]]);
 }
 
 /// The verdict about the manifest after all certificates have expired.

@@ -12,7 +12,7 @@
 //! A signature manifest that can't be used is listed with its defect, so that it is reported and
 //! the others still count (rule F5).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 
@@ -62,6 +62,8 @@ struct Node {
     blobs: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Node {
@@ -116,6 +118,7 @@ impl OciLayout {
             digest: envelope.map(|envelope| envelope.digest.clone()),
             size: envelope.map(|envelope| envelope.size),
             media_type: envelope.map(|envelope| envelope.media_type.clone()),
+            annotations: node.ok().and_then(|node| node.annotations.clone()).unwrap_or_default(),
             defect,
         };
         match node {

@@ -1,12 +1,14 @@
-//! Adding a signature to a layout.
+//! Adding a signature to a layout, and removing one.
 //!
 //! First the blobs (config, envelope, manifest), each whole under its digest, then `index.json`:
 //! read, one entry inserted behind the last one, every other byte as it was, replaced by a rename.
 //! The lock `index.json.lock` makes concurrent writers take turns. A crash before the rename leaves
-//! blobs that nothing leads to, never a layout that does not open.
+//! blobs that nothing leads to, never a layout that does not open. Removing takes the entry out and
+//! leaves the blobs: another writer may just have found that it need not write them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use serde_json::value::RawValue;
 use crate::fsutil::{self, FileError, Mode};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Algorithm, Digest};
-use crate::image::manifest::{Index, MAX_BYTES};
+use crate::image::manifest::{Index, MAX_BYTES, ManifestError};
 use crate::image::media_type;
 use crate::store::{Added, NewSignature};
 
@@ -141,12 +143,28 @@ impl OciLayout {
         Ok(fsutil::write_atomic(&path, bytes, Mode::ReadOnly)?)
     }
 
-    /// Appends an entry to `index.json`, under the lock.
+    /// Appends an entry to `index.json`.
     fn append(&self, entry: &Entry<'_>) -> Result<(), LayoutError> {
+        self.update(|index| insert(index, &to_json(entry)))
+    }
+
+    /// Takes the entries of a digest out of `index.json`.
+    pub(super) fn remove_entry(&self, digest: &Digest) -> Result<(), LayoutError> {
+        self.update(|index| {
+            let shorter = cut(index, digest)?;
+            shorter.ok_or_else(|| LayoutError::NoEntry { digest: digest.clone() })
+        })
+    }
+
+    /// Replaces `index.json`, under the lock.
+    fn update(
+        &self,
+        change: impl FnOnce(&[u8]) -> Result<Vec<u8>, LayoutError>,
+    ) -> Result<(), LayoutError> {
         let _lock = Lock::take(&self.root.join("index.json.lock"))?;
         let path = self.index_path();
         let bytes = fsutil::read_bounded(&path, MAX_BYTES as u64)?;
-        let updated = insert(&bytes, &to_json(entry))?;
+        let updated = change(&bytes)?;
         if updated.len() > MAX_BYTES {
             return Err(FileError::TooLarge { path, limit: MAX_BYTES as u64 }.into());
         }
@@ -157,12 +175,7 @@ impl OciLayout {
 /// The index with another entry behind the last one; every other byte stays.
 fn insert(index: &[u8], entry: &[u8]) -> Result<Vec<u8>, LayoutError> {
     let is_empty = Index::of_layout(index)?.manifests.is_empty();
-    let wire: Positions<'_> = serde_json::from_slice(index)
-        .map_err(|error| crate::image::manifest::ManifestError::Json(error.into()))?;
-    let manifests = wire.manifests.get();
-    // The raw value is a part of `index`: its distance is its position.
-    let start = manifests.as_ptr().addr() - index.as_ptr().addr();
-    let closing = start + manifests.len() - 1;
+    let closing = span(index, positions(index)?.manifests).end - 1;
     let content = index[..closing].trim_ascii_end().len();
     let mut updated = Vec::with_capacity(index.len() + entry.len() + 1);
     updated.extend_from_slice(&index[..content]);
@@ -172,6 +185,43 @@ fn insert(index: &[u8], entry: &[u8]) -> Result<Vec<u8>, LayoutError> {
     updated.extend_from_slice(entry);
     updated.extend_from_slice(&index[content..]);
     Ok(updated)
+}
+
+/// The index without the entries of a digest, each with one comma beside it; every other byte stays.
+/// Nothing when there is none.
+fn cut(index: &[u8], digest: &Digest) -> Result<Option<Vec<u8>>, LayoutError> {
+    let entries = Index::of_layout(index)?.manifests;
+    let raw: Vec<&RawValue> = from_json(positions(index)?.manifests.get().as_bytes())?;
+    let spans: Vec<_> = raw.into_iter().map(|entry| span(index, entry)).collect();
+    let goes = |at: usize| entries.get(at).is_some_and(|entry| entry.digest == *digest);
+    let mut shorter = Vec::with_capacity(index.len());
+    let mut copied = 0;
+    // Those in front of the first one that stays take the comma behind them with them.
+    let leading = (0..spans.len()).take_while(|at| goes(*at)).count();
+    if let (1.., Some(first)) = (leading, spans.first()) {
+        shorter.extend_from_slice(&index[..first.start]);
+        copied = spans.get(leading).map_or(spans[leading - 1].end, |stays| stays.start);
+    }
+    for at in (leading + 1..spans.len()).filter(|at| goes(*at)) {
+        shorter.extend_from_slice(&index[copied..spans[at - 1].end]);
+        copied = spans[at].end;
+    }
+    shorter.extend_from_slice(&index[copied..]);
+    Ok((shorter.len() != index.len()).then_some(shorter))
+}
+
+fn positions(index: &[u8]) -> Result<Positions<'_>, LayoutError> {
+    from_json(index)
+}
+
+fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LayoutError> {
+    Ok(serde_json::from_slice(bytes).map_err(|error| ManifestError::Json(error.into()))?)
+}
+
+/// Where a raw value stands in the bytes it is a part of.
+fn span(whole: &[u8], part: &RawValue) -> Range<usize> {
+    let start = part.get().as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.get().len()
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -221,6 +271,34 @@ mod tests {
         }
         for bad in ["[]", "{}", r#"{"manifests":{}}"#, r#"{"manifests":[],"layers":[]}"#, ""] {
             assert!(insert(bad.as_bytes(), b"E").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_cut_out_and_every_other_byte_stays() {
+        let entry = |content: &[u8]| {
+            let digest = Digest::sha256(content);
+            format!(r#"{{"mediaType":"a/b","digest":"{digest}", "size":1}}"#)
+        };
+        let [x, y, z] = [entry(b"x"), entry(b"y"), entry(b"z")];
+        for (index, expected) in [
+            ("[X]", "[]"),
+            ("[ X ]", "[  ]"),
+            ("[X,Y]", "[Y]"),
+            ("[Y,X]", "[Y]"),
+            ("[Y , X ,Z]", "[Y ,Z]"),
+            ("[ X\n,\n Y]", "[ Y]"),
+            ("[X,X]", "[]"),
+            ("[X,X , Y]", "[Y]"),
+            ("[X,Y,X,Z,X]", "[Y,Z]"),
+        ] {
+            let [index, expected] = [index, expected].map(|it| {
+                let entries = it.replace('X', &x).replace('Y', &y).replace('Z', &z);
+                format!("{{\"schemaVersion\":2,  \"manifests\": {entries},\"a\":[1]}}\n")
+            });
+            let shorter = cut(index.as_bytes(), &Digest::sha256(b"x")).unwrap().unwrap();
+            assert_eq!(String::from_utf8(shorter).unwrap(), expected);
+            assert_eq!(cut(index.as_bytes(), &Digest::sha256(b"w")).unwrap(), None);
         }
     }
 }
