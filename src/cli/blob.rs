@@ -14,7 +14,7 @@ use crate::sign::{self, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
 use crate::store::SignatureStore as _;
 use crate::store::detached::DetachedFiles;
-use crate::trust::files::{LegacyFile, PolicyFiles};
+use crate::trust::files::LegacyFile;
 use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
 use crate::trust::store::TrustStores;
 use crate::verify::{Blob, Verdict, Verifier, VerifyOptions};
@@ -23,6 +23,7 @@ use super::authority::{TimestampArgs, countersigned};
 use super::cert::confirmed;
 use super::context::Context;
 use super::failure::Failure;
+use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::inspect::InspectFileArgs;
 use super::output::{Format, Verbosity};
 use super::plugins::PluginArgs;
@@ -209,10 +210,8 @@ impl VerifyArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.dirs.config()?;
         let printer = context.printer;
-        let loaded = PolicyFiles::new(&config).load_blob()?;
-        for warning in &loaded.warnings {
-            printer.warning(warning);
-        }
+        let loaded = policy_files(context)?.load_blob()?;
+        warn_about_files(context, loaded.warnings)?;
         let statement = loaded.policy.select(self.policy_name.as_deref())?;
         let policy = PolicyInfo {
             path: &loaded.path,
@@ -222,6 +221,7 @@ impl VerifyArgs {
         printer.note(policy.describe());
         let blob = hash(&self.file, self.media_type.clone())?;
         let stores = TrustStores::new(&config);
+        check_stores(context, &stores, statement)?;
         let options = VerifyOptions {
             user_metadata: self.user_metadata.iter().cloned().collect(),
             revocation: self.revocation.load(context)?,

@@ -17,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) printer: Printer,
     /// The directories.
     pub(crate) dirs: Dirs,
+    /// Whether trust and keys that others may change are errors (`--strict-perms`).
+    pub(crate) strict_perms: bool,
     /// The time at which the command runs.
     pub(crate) now: Timestamp,
 }

@@ -39,6 +39,7 @@ mod digest;
 mod duration;
 mod explain;
 mod failure;
+mod host_trust;
 mod inspect;
 mod key;
 mod list;
@@ -99,6 +100,10 @@ struct SharedArgs {
     /// When messages are colored; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
+    /// Refuse trust policies, trust stores and keys that others than their owner may change,
+    /// instead of warning about them
+    #[arg(long, global = true)]
+    strict_perms: bool,
 }
 
 impl SharedArgs {
@@ -207,7 +212,8 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = cli.shared.printer();
-    let context = Context { printer, dirs: Dirs::from_env(), now: context::now() };
+    let strict_perms = cli.shared.strict_perms;
+    let context = Context { printer, dirs: Dirs::from_env(), strict_perms, now: context::now() };
     match cli.command.run(&context) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {

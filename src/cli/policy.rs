@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::trust::files::{LegacyFile, LegacyOutcome, PolicyFiles};
-use crate::trust::policy::{BlobPolicy, MAX_POLICY_BYTES, OciPolicy, PolicyKind};
+use crate::trust::files::{LegacyFile, LegacyOutcome};
+use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
 
 use super::cert::confirmed;
 use super::context::Context;
 use super::failure::Failure;
+use super::host_trust::{policy_files, warn_about_files};
 use super::read_input;
 
 /// Subcommands of `dockseal policy`.
@@ -34,13 +35,9 @@ impl PolicyCommand {
     }
 }
 
-fn files(context: &Context) -> Result<PolicyFiles, Failure> {
-    Ok(PolicyFiles::new(&context.dirs.config()?))
-}
-
 /// Shows the document as it stands, even an invalid one, and says what is wrong with it.
 pub(super) fn show(context: &Context, kind: PolicyKind) -> Result<(), Failure> {
-    let files = files(context)?;
+    let files = policy_files(context)?;
     let document = files.read(kind)?;
     context.printer.note(document.path.display());
     context.printer.data(&document.bytes)?;
@@ -48,10 +45,7 @@ pub(super) fn show(context: &Context, kind: PolicyKind) -> Result<(), Failure> {
         PolicyKind::Oci => files.load_oci()?.warnings,
         PolicyKind::Blob => files.load_blob()?.warnings,
     };
-    for warning in warnings {
-        context.printer.warning(warning);
-    }
-    Ok(())
+    warn_about_files(context, warnings)
 }
 
 /// Writes a policy unless somebody objects; says whether it did.
@@ -62,12 +56,9 @@ pub(super) fn write(
     force: bool,
     legacy: LegacyFile,
 ) -> Result<bool, Failure> {
-    let files = files(context)?;
+    let files = policy_files(context)?;
     // What is no policy is refused before anybody is asked about it.
-    match kind {
-        PolicyKind::Oci => OciPolicy::parse(bytes).map(drop)?,
-        PolicyKind::Blob => BlobPolicy::parse(bytes).map(drop)?,
-    }
+    files.check(kind, bytes)?;
     if files.exists(kind) {
         let name = name(kind);
         let question =

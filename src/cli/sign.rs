@@ -24,6 +24,7 @@ use super::authority::{TimestampArgs, countersigned};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::host_trust::check_key_files;
 use super::output::{Format, Verbosity};
 use super::plugins::PluginArgs;
 use super::recursive;
@@ -195,15 +196,19 @@ impl KeyArgs {
             return Ok(KeySigner::Token(token::signer(uri, self.passphrase()?, certificates)?));
         }
         if let Some(key) = &self.key_file {
+            check_key_files(context, &[key])?;
             return Ok(KeySigner::Local(self.open_files(key)?));
         }
         if let (Some(plugin), Some(id)) = (&self.plugin, &self.id) {
             return self.plugin_signer(context, plugin, id, &PluginConfig::new());
         }
-        let keys = SigningKeys::load(&context.dirs.config()?)?;
+        let config = context.dirs.config()?;
+        let keys = SigningKeys::load(&config)?;
+        check_key_files(context, &[&config, &SigningKeys::path(&config)])?;
         let key = keys.find(self.key.as_deref())?;
         match &key.source {
             Some(KeySource::Local { key_path, cert_path }) => {
+                check_key_files(context, &[key_path, cert_path])?;
                 let passphrase = self.passphrase()?;
                 let passphrase = passphrase.as_ref().map(|text| text.as_str());
                 Ok(KeySigner::Local(read_pair(key_path, cert_path, passphrase)?))

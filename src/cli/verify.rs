@@ -13,7 +13,6 @@ use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
 use crate::trust::crls::{CrlCache, RevocationData, read_crl, read_ocsp_response};
-use crate::trust::files::PolicyFiles;
 use crate::trust::level::LevelName;
 use crate::trust::policy::{OciPolicy, PolicyError, Statement};
 use crate::trust::scope::Repository;
@@ -25,6 +24,7 @@ use crate::verify::{
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::output::{Format, Printer, Verbosity, table};
 use super::plugins::PluginArgs;
 use super::recursive::{self, Reach};
@@ -186,10 +186,8 @@ impl VerifyArgs {
             return Err(Failure::usage(text));
         }
         let config = context.dirs.config()?;
-        let loaded = PolicyFiles::new(&config).load_oci()?;
-        for warning in &loaded.warnings {
-            context.printer.warning(warning);
-        }
+        let loaded = policy_files(context)?.load_oci()?;
+        warn_about_files(context, loaded.warnings)?;
         let statement = self.statement(&loaded.policy)?;
         let policy = PolicyInfo {
             path: &loaded.path,
@@ -199,6 +197,7 @@ impl VerifyArgs {
         context.printer.note(policy.describe());
         let subject = self.subject.resolve_from(held.clone(), self.content.into(), context)?;
         let stores = TrustStores::new(&config);
+        check_stores(context, &stores, statement)?;
         let options = VerifyOptions {
             max_signatures: self.max_signatures,
             signers: self.require,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fsutil;
 
+use super::identity::IdentityKinds;
 use super::policy::{BlobPolicy, MAX_POLICY_BYTES, OciPolicy, PolicyError, PolicyKind};
 
 /// The OCI document of notation main; read first.
@@ -70,12 +71,19 @@ pub enum FileWarning {
 #[derive(Clone, Debug)]
 pub struct PolicyFiles {
     config: PathBuf,
+    identities: IdentityKinds,
 }
 
 impl PolicyFiles {
     /// The documents in the configuration directory `config`, which need not exist.
     pub fn new(config: &Path) -> Self {
-        Self { config: config.to_owned() }
+        Self { config: config.to_owned(), identities: IdentityKinds::default() }
+    }
+
+    /// The same documents, which may list identities of these kinds.
+    #[must_use]
+    pub fn with(self, identities: IdentityKinds) -> Self {
+        Self { identities, ..self }
     }
 
     /// Reads and validates the OCI policy.
@@ -84,7 +92,7 @@ impl PolicyFiles {
     /// [`PolicyFileError`] when there is none or it is invalid.
     pub fn load_oci(&self) -> Result<Loaded<OciPolicy>, PolicyFileError> {
         let document = self.read(PolicyKind::Oci)?;
-        let mut warnings = permission_warnings(&document.path);
+        let mut warnings = self.warnings(&document.path);
         let legacy = self.config.join(LEGACY_FILE);
         if document.path != legacy {
             // Only a readable, different document is worth the warning; it is not used.
@@ -95,12 +103,13 @@ impl PolicyFiles {
                 warnings.push(FileWarning::TwoPolicies { used, ignored: legacy });
             }
         }
-        let policy =
-            OciPolicy::parse(&document.bytes).map_err(|source| PolicyFileError::Invalid {
+        let policy = OciPolicy::parse_with(&document.bytes, self.identities).map_err(|source| {
+            PolicyFileError::Invalid {
                 kind: PolicyKind::Oci,
                 path: document.path.clone(),
                 source: Box::new(source),
-            })?;
+            }
+        })?;
         Ok(Loaded { policy, path: document.path, warnings })
     }
 
@@ -111,13 +120,20 @@ impl PolicyFiles {
     pub fn load_blob(&self) -> Result<Loaded<BlobPolicy>, PolicyFileError> {
         let document = self.read(PolicyKind::Blob)?;
         let policy =
-            BlobPolicy::parse(&document.bytes).map_err(|source| PolicyFileError::Invalid {
-                kind: PolicyKind::Blob,
-                path: document.path.clone(),
-                source: Box::new(source),
+            BlobPolicy::parse_with(&document.bytes, self.identities).map_err(|source| {
+                PolicyFileError::Invalid {
+                    kind: PolicyKind::Blob,
+                    path: document.path.clone(),
+                    source: Box::new(source),
+                }
             })?;
-        let warnings = permission_warnings(&document.path);
+        let warnings = self.warnings(&document.path);
         Ok(Loaded { policy, path: document.path, warnings })
+    }
+
+    /// Who may write the directory may replace the document.
+    fn warnings(&self, document: &Path) -> Vec<FileWarning> {
+        [&*self.config, document].into_iter().filter_map(writable_by_others).collect()
     }
 
     /// Reads the document that [`Self::load_oci`] or [`Self::load_blob`] would use, unparsed.
@@ -136,6 +152,17 @@ impl PolicyFiles {
             }
         }
         Err(PolicyFileError::Missing { kind, path: self.path(kind) })
+    }
+
+    /// Whether `bytes` are a valid document.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for the first rule that is broken.
+    pub fn check(&self, kind: PolicyKind, bytes: &[u8]) -> Result<(), PolicyError> {
+        match kind {
+            PolicyKind::Oci => OciPolicy::parse_with(bytes, self.identities).map(drop),
+            PolicyKind::Blob => BlobPolicy::parse_with(bytes, self.identities).map(drop),
+        }
     }
 
     /// The file that a new document is written to.
@@ -163,11 +190,8 @@ impl PolicyFiles {
         bytes: &[u8],
         legacy: LegacyFile,
     ) -> Result<Imported, PolicyFileError> {
-        match kind {
-            PolicyKind::Oci => OciPolicy::parse(bytes).map(drop),
-            PolicyKind::Blob => BlobPolicy::parse(bytes).map(drop),
-        }
-        .map_err(|source| PolicyFileError::Rejected { source: Box::new(source) })?;
+        self.check(kind, bytes)
+            .map_err(|source| PolicyFileError::Rejected { source: Box::new(source) })?;
         fsutil::create_private_dir(&self.config)?;
         let path = self.path(kind);
         fsutil::write_atomic(&path, bytes, fsutil::Mode::Private)?;
@@ -237,23 +261,21 @@ fn read_regular(path: &Path) -> Result<Option<Vec<u8>>, PolicyFileError> {
 
 /// Whether others than the owner may write `path` (rule N-26).
 #[cfg(unix)]
-pub fn permission_warnings(path: &Path) -> Vec<FileWarning> {
+pub fn writable_by_others(path: &Path) -> Option<FileWarning> {
     use std::os::unix::fs::PermissionsExt as _;
 
     const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
-    // A file that can't be looked at fails where it is read.
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Vec::new() };
+    // A file that can't be looked at fails where it is read. The mode of a link says nothing.
+    let metadata = fs::metadata(path).ok()?;
     let mode = metadata.permissions().mode() & 0o7777;
-    match mode & GROUP_OR_OTHERS_WRITE {
-        0 => Vec::new(),
-        _ => vec![FileWarning::WritableByOthers { path: path.to_owned(), mode }],
-    }
+    let is_writable = mode & GROUP_OR_OTHERS_WRITE != 0;
+    is_writable.then(|| FileWarning::WritableByOthers { path: path.to_owned(), mode })
 }
 
-/// Whether others than the owner may write `path`: not known on this platform.
+/// There are no such modes here.
 #[cfg(not(unix))]
-pub fn permission_warnings(_path: &Path) -> Vec<FileWarning> {
-    Vec::new()
+pub fn writable_by_others(_path: &Path) -> Option<FileWarning> {
+    None
 }
 
 /// Why there is no policy to verify with.

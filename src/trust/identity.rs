@@ -72,8 +72,25 @@ impl DistinguishedName {
 pub enum TrustedIdentities {
     /// `*`: every certificate that leads to the trust store.
     Any,
-    /// Certificates whose subject has all attributes of one of these names.
-    Subjects(Vec<Subject>),
+    /// The listed ones.
+    Listed {
+        /// Certificates whose subject has all attributes of one of these names.
+        subjects: Vec<Subject>,
+        /// Identities of other kinds, which match no certificate: only a verification plugin knows
+        /// what they mean.
+        others: Vec<String>,
+    },
+}
+
+/// Which kinds of identities a policy may list.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IdentityKinds {
+    /// `x509.subject` only: nobody would know what another one means (rule N-25; notation takes it,
+    /// and then silently it never matches).
+    #[default]
+    X509,
+    /// Others too: there are plugins.
+    ForPlugins,
 }
 
 /// One `x509.subject` identity.
@@ -89,19 +106,26 @@ impl TrustedIdentities {
     /// Parses and validates the list (§5.2 rule 6).
     ///
     /// # Errors
-    /// [`IdentityError`]; an identity with an unknown prefix is one too (rule N-25: notation
-    /// accepts it and then silently never matches).
-    pub fn parse<S: AsRef<str>>(identities: &[S]) -> Result<Self, IdentityError> {
+    /// [`IdentityError`]; an identity of a kind that is not among `kinds` is one too.
+    pub fn parse<S: AsRef<str>>(
+        identities: &[S],
+        kinds: IdentityKinds,
+    ) -> Result<Self, IdentityError> {
         if identities.iter().any(|identity| identity.as_ref() == "*") {
             return match identities.len() {
                 1 => Ok(Self::Any),
                 _ => Err(IdentityError::WildcardNotAlone),
             };
         }
-        let subjects = identities
-            .iter()
-            .map(|identity| Subject::parse(identity.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut subjects, mut others) = (Vec::new(), Vec::new());
+        for identity in identities.iter().map(AsRef::as_ref) {
+            match Subject::parse(identity) {
+                Err(IdentityError::UnknownPrefix { identity }) if kinds.allow(&identity) => {
+                    others.push(identity);
+                }
+                subject => subjects.push(subject?),
+            }
+        }
         for (index, first) in subjects.iter().enumerate() {
             for (other, second) in subjects.iter().enumerate() {
                 if index != other && first.name.is_subset_of(&second.name) {
@@ -112,7 +136,7 @@ impl TrustedIdentities {
                 }
             }
         }
-        Ok(Self::Subjects(subjects))
+        Ok(Self::Listed { subjects, others })
     }
 
     /// The first identity that `leaf` has all attributes of. `None` for [`Self::Any`] too, which
@@ -120,18 +144,30 @@ impl TrustedIdentities {
     pub fn matching(&self, leaf: &DistinguishedName) -> Option<&Subject> {
         match self {
             Self::Any => None,
-            Self::Subjects(subjects) => {
+            Self::Listed { subjects, .. } => {
                 subjects.iter().find(|subject| subject.name.is_subset_of(leaf))
             }
         }
     }
 
-    /// The identities as they stand in the policy.
+    /// The identities as they stand in the policy, those that only plugins know behind the others.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Any => vec!["*"],
-            Self::Subjects(subjects) => subjects.iter().map(|s| s.text.as_str()).collect(),
+            Self::Listed { subjects, others } => {
+                let texts = subjects.iter().map(|subject| &subject.text);
+                texts.chain(others).map(String::as_str).collect()
+            }
         }
+    }
+}
+
+impl IdentityKinds {
+    /// Whether an identity whose prefix is unknown may be listed. One that differs from the known
+    /// prefix by case alone is a slip.
+    fn allow(self, identity: &str) -> bool {
+        let prefix = identity.split(':').next().unwrap_or_default();
+        self == Self::ForPlugins && !prefix.eq_ignore_ascii_case(X509_SUBJECT)
     }
 }
 
@@ -452,14 +488,15 @@ mod tests {
             ("x509.subject:C=US,ST=WA,O=Notary,CN=leaf", false),
             ("x509.subject:C=US,ST=WA,O=Notary,cn=leaf\\, one", false),
         ] {
-            let identities = TrustedIdentities::parse(&[identity]).unwrap();
+            let identities = TrustedIdentities::parse(&[identity], IdentityKinds::X509).unwrap();
             assert_eq!(identities.matching(&leaf).is_some(), matches, "{identity}");
         }
     }
 
     #[test]
     fn identity_lists() {
-        assert_eq!(TrustedIdentities::parse(&["*"]), Ok(TrustedIdentities::Any));
+        let parse = |identities: &[&str]| TrustedIdentities::parse(identities, IdentityKinds::X509);
+        assert_eq!(parse(&["*"]), Ok(TrustedIdentities::Any));
         for (identities, reason) in [
             (&["*", "x509.subject:C=US,ST=WA,O=x"][..], "a wildcard identity cannot be used"),
             (&[""], "has an empty trusted identity"),
@@ -476,10 +513,26 @@ mod tests {
                 "overlapping x509 trustedIdentities",
             ),
         ] {
-            let error = TrustedIdentities::parse(identities).unwrap_err().to_string();
+            let error = parse(identities).unwrap_err().to_string();
             assert!(error.contains(reason), "{identities:?}: {error}");
         }
         let two = ["x509.subject:C=US,ST=WA,O=x", "x509.subject:C=US,ST=WA,O=y"];
-        assert_eq!(TrustedIdentities::parse(&two).unwrap().texts(), two);
+        assert_eq!(parse(&two).unwrap().texts(), two);
+    }
+
+    /// With plugins others may be listed; they match no certificate.
+    #[test]
+    fn n25_identities_for_plugins() {
+        let parse =
+            |identities: &[&str]| TrustedIdentities::parse(identities, IdentityKinds::ForPlugins);
+        let mixed = ["foo:bar", "x509.subject:C=US,ST=WA,O=x", "foo:"];
+        let identities = parse(&mixed).unwrap();
+        assert_eq!(identities.texts(), [mixed[1], mixed[0], mixed[2]]);
+        let leaf = DistinguishedName::parse("C=US,ST=WA,O=x").unwrap();
+        assert_eq!(identities.matching(&leaf).unwrap().text, mixed[1]);
+        assert_eq!(parse(&["foo:C=US,ST=WA,O=x"]).unwrap().matching(&leaf), None);
+        for refused in ["", "foo", "X509.Subject:C=US,ST=WA,O=x", "x509.subject:"] {
+            assert!(parse(&[refused]).is_err(), "{refused}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::image::json::{self, ReadError, Rules};
 
-use super::identity::{IdentityError, TrustedIdentities};
+use super::identity::{IdentityError, IdentityKinds, TrustedIdentities};
 use super::level::{LevelError, TimestampRule, VerificationLevel};
 use super::scope::{Repository, Scope, ScopeError};
 use super::store::{StoreRef, StoreRefError, StoreType};
@@ -96,6 +96,11 @@ impl Statement {
         self.stores.iter().filter(move |store| store.kind() == kind)
     }
 
+    /// The stores of all types, in the order of the document.
+    pub fn all_stores(&self) -> &[StoreRef] {
+        &self.stores
+    }
+
     /// The identities whose signatures are trusted.
     pub fn identities(&self) -> &TrustedIdentities {
         &self.identities
@@ -115,9 +120,17 @@ impl OciPolicy {
     /// # Errors
     /// [`PolicyError`] for the first rule that is broken.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
+        Self::parse_with(bytes, IdentityKinds::default())
+    }
+
+    /// As [`Self::parse`], where trusted identities may be of these kinds.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for the first rule that is broken.
+    pub fn parse_with(bytes: &[u8], identities: IdentityKinds) -> Result<Self, PolicyError> {
         let kind = PolicyKind::Oci;
         let document = Document::read(bytes, kind)?;
-        let statements = document.statements(kind, |_, _| Ok(()))?;
+        let statements = document.statements(kind, identities, |_, _| Ok(()))?;
         let mut scopes = HashMap::new();
         for (index, wire) in document.trust_policies().iter().enumerate() {
             for scope in wire.scopes()? {
@@ -171,10 +184,18 @@ impl BlobPolicy {
     /// # Errors
     /// [`PolicyError`] for the first rule that is broken.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
+        Self::parse_with(bytes, IdentityKinds::default())
+    }
+
+    /// As [`Self::parse`], where trusted identities may be of these kinds.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for the first rule that is broken.
+    pub fn parse_with(bytes: &[u8], identities: IdentityKinds) -> Result<Self, PolicyError> {
         let kind = PolicyKind::Blob;
         let document = Document::read(bytes, kind)?;
         let mut has_global = false;
-        let statements = document.statements(kind, |wire, statement| {
+        let statements = document.statements(kind, identities, |wire, statement| {
             if wire.global_policy != Some(true) {
                 return Ok(());
             }
@@ -275,6 +296,7 @@ impl Document {
     fn statements(
         &self,
         kind: PolicyKind,
+        identities: IdentityKinds,
         mut also: impl FnMut(&WireStatement, &Statement) -> Result<(), PolicyError>,
     ) -> Result<Vec<Statement>, PolicyError> {
         let mut names = HashSet::new();
@@ -287,10 +309,8 @@ impl Document {
             if name.is_empty() {
                 return Err(PolicyError::NoName { kind });
             }
-            let statement = wire.parse(name).map_err(|problem| PolicyError::Statement {
-                kind,
-                name: name.to_owned(),
-                problem,
+            let statement = wire.parse(name, identities).map_err(|problem| {
+                PolicyError::Statement { kind, name: name.to_owned(), problem }
             })?;
             also(wire, &statement)?;
             statements.push(statement);
@@ -300,7 +320,7 @@ impl Document {
 }
 
 impl WireStatement {
-    fn parse(&self, name: &str) -> Result<Statement, StatementError> {
+    fn parse(&self, name: &str, kinds: IdentityKinds) -> Result<Statement, StatementError> {
         let absent = WireVerification::default();
         let verification = self.signature_verification.as_ref().unwrap_or(&absent);
         let no_overrides = BTreeMap::new();
@@ -324,7 +344,7 @@ impl WireStatement {
             level,
             timestamp_rule,
             stores: stores.iter().map(|text| StoreRef::parse(text)).collect::<Result<_, _>>()?,
-            identities: TrustedIdentities::parse(identities)?,
+            identities: TrustedIdentities::parse(identities, kinds)?,
         })
     }
 

@@ -170,6 +170,17 @@ impl TrustStores {
         self.root.join(store.kind.as_str()).join(&store.name)
     }
 
+    /// Every file and directory whose writers decide what is in a store (rule N-26).
+    pub fn places(&self, store: &StoreRef) -> Vec<PathBuf> {
+        let directory = self.directory(store);
+        // What can't be listed fails where it is loaded.
+        let files = self.files(store).unwrap_or_default();
+        let parents = [self.root.parent(), Some(&self.root), directory.parent()];
+        let parents = parents.into_iter().flatten().map(Path::to_owned).collect::<Vec<_>>();
+        let files = files.iter().map(|file| directory.join(file)).collect::<Vec<_>>();
+        [parents, vec![directory], files].concat()
+    }
+
     /// Reads all certificates of a store, in the order of the file names.
     ///
     /// # Errors

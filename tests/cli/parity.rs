@@ -3,6 +3,7 @@
 //! Opt-in: runs when `NOTATION_BIN` names a notation 1.3. The rule: where dockseal says yes,
 //! notation says yes; where only notation does, a rule of §12.2 is the reason.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -67,11 +68,37 @@ const SCOPES: [&str; 9] = [
     r#"["local/x/"]"#,
 ];
 
-/// Policies that notation takes and dockseal refuses, and why.
-const NARROWER: [(&str, &str); 2] = [("ca:..", "N-03"), ("foo:bar", "N-25")];
+/// What notation takes and dockseal refuses: the rule, the text of the policy it is about, and what
+/// dockseal says. Nothing else is a reason for a difference.
+const NARROWER: [(&str, &str, &str); 2] = [
+    ("N-03", "ca:..", "uses an unsupported trust store name"),
+    ("N-25", "foo:bar", "with an unknown prefix"),
+];
 
 /// Random combinations besides those that change one member only.
 const COMBINATIONS: u64 = 150;
+
+/// Random documents of several statements.
+const DOCUMENTS: u64 = 300;
+
+/// Names of statements; a document may have one twice.
+const NAMES: [&str; 4] = ["p", "q", "r", ""];
+
+/// A linear congruential generator: the same choices every time.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, size: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % size
+    }
+
+    /// The plain one, more often than any other.
+    fn mostly_plain(&mut self, size: usize, others: usize) -> usize {
+        if self.below(4) < 4 - others { 0 } else { self.below(size) }
+    }
+}
 
 fn policies() -> Vec<String> {
     let sizes = [LEVELS.len(), REST.len(), STORES.len(), IDENTITIES.len(), SCOPES.len()];
@@ -83,23 +110,41 @@ fn policies() -> Vec<String> {
             choices.push(choice);
         }
     }
-    // A linear congruential generator: the same combinations every time.
-    let mut state = 1_u64;
-    let mut random = |below: usize| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
-    };
+    let mut random = Choices(1);
     for _ in 0..COMBINATIONS {
-        choices.push(sizes.map(|size| if random(2) == 0 { 0 } else { random(size) }));
+        choices.push(sizes.map(|size| random.mostly_plain(size, 2)));
     }
-    let text = |[level, rest, stores, identities, scopes]: [usize; 5]| {
+    let statement = |name: &str, [level, rest, stores, identities, scopes]: [usize; 5]| {
         format!(
-            r#"{{"version":"1.0","trustPolicies":[{{"name":"p","registryScopes":{},"signatureVerification":{{"level":{}{}}},"trustStores":{},"trustedIdentities":{}}}]}}"#,
+            r#"{{"name":"{name}","registryScopes":{},"signatureVerification":{{"level":{}{}}},"trustStores":{},"trustedIdentities":{}}}"#,
             SCOPES[scopes], LEVELS[level], REST[rest], STORES[stores], IDENTITIES[identities]
         )
     };
-    choices.into_iter().map(text).collect()
+    let document = |statements: &[String]| {
+        format!(r#"{{"version":"1.0","trustPolicies":[{}]}}"#, statements.join(","))
+    };
+    let mut policies: Vec<_> =
+        choices.into_iter().map(|choice| document(&[statement("p", choice)])).collect();
+    for _ in 0..DOCUMENTS {
+        // Few defects and different names, so that most are about which statement applies.
+        let number = 2 + random.below(2);
+        let first = random.below(4);
+        let statements: Vec<_> = (0..number)
+            .map(|at| {
+                let name = if random.below(12) == 0 { random.below(4) } else { (first + at) % 3 };
+                let mut choice = sizes.map(|size| random.mostly_plain(size, 1));
+                choice[4] = if random.below(8) == 0 {
+                    random.below(SCOPES.len())
+                } else {
+                    // Every image, this one, another one.
+                    (first + at) % 3
+                };
+                statement(NAMES[name], choice)
+            })
+            .collect();
+        policies.push(document(&statements));
+    }
+    policies
 }
 
 /// A host with three signed layouts: plain, timestamped with an expired leaf, revocable. The
@@ -168,21 +213,32 @@ fn what_dockseal_accepts_notation_accepts() {
     let host = host();
     fs::remove_file(host.path("config/trustpolicy.oci.json")).unwrap();
     assert!(host.path(MANIFEST).exists());
-    let mut accepted = 0;
+    let (mut accepted, mut of_several) = (0, 0);
+    let mut reasons = BTreeSet::new();
     for policy in policies() {
         host.write("config/trustpolicy.json", &policy);
         for reference in ["lay0:v1", "lt:v1", "lc:v1"] {
             let verify = ["verify", "--oci-layout", "--scope", "local/x", reference];
-            let dockseal = host.run(&verify).get_output().status.success();
+            let run = host.run(&verify);
+            let dockseal = run.get_output().status.success();
             let notation = notation_accepts(Path::new(&binary), &host, reference);
             assert!(!dockseal || notation, "only dockseal accepts {reference} under {policy}");
-            let reason = NARROWER.iter().any(|(text, _)| policy.contains(text));
-            assert!(
-                dockseal || !notation || reason,
-                "only notation accepts {reference} under {policy}"
-            );
+            if notation && !dockseal {
+                let said = String::from_utf8_lossy(&run.get_output().stderr);
+                let reason = NARROWER
+                    .iter()
+                    .find(|(_, text, words)| policy.contains(text) && said.contains(words));
+                let Some((rule, ..)) = reason else {
+                    panic!("only notation accepts {reference} under {policy}: {said}");
+                };
+                reasons.insert(*rule);
+            }
             accepted += u32::from(dockseal);
+            of_several += u32::from(dockseal && policy.matches("\"name\"").count() > 1);
         }
     }
     assert!(accepted > 50, "the policies must not all be refused: {accepted}");
+    assert!(of_several > 50, "nor those of several statements: {of_several}");
+    let expected: BTreeSet<_> = NARROWER.iter().map(|(rule, ..)| *rule).collect();
+    assert_eq!(reasons, expected, "a reason for nothing");
 }

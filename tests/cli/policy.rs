@@ -2,7 +2,7 @@
 
 use snapbox::str;
 
-use crate::Host;
+use crate::{Host, MANIFEST};
 
 const POLICY: &str = r#"{"version":"1.0","trustPolicies":[{"name":"a","registryScopes":["*"],"signatureVerification":{"level":"skip"}}]}"#;
 
@@ -122,4 +122,62 @@ error: oci trust policy document can not have zero trust policy statements (in [
 hint: dockseal policy import POLICY.json
 
 "#]]);
+}
+
+/// rule N-26: who else may write there decides whom is trusted.
+#[cfg(unix)]
+#[test]
+fn n26_trust_that_others_may_change_is_told_or_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let host = Host::ready();
+    host.run(&["sign", "--local", MANIFEST]).code(0);
+    let change = |path: &str, mode: u32| {
+        std::fs::set_permissions(host.path(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let verify = ["verify", "--local", MANIFEST];
+    let strict = [&verify[..], &["--strict-perms"]].concat();
+    host.run(&strict).code(0);
+    let certificate = std::fs::read_dir(host.path("config/truststore/x509/ca/notary"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .next()
+        .unwrap();
+    let certificate = format!("config/truststore/x509/ca/notary/{certificate}");
+    for (path, mode, good) in [
+        ("config", 0o720, 0o700),
+        ("config/trustpolicy.oci.json", 0o602, 0o600),
+        ("config/truststore", 0o770, 0o700),
+        ("config/truststore/x509", 0o770, 0o700),
+        ("config/truststore/x509/ca", 0o707, 0o700),
+        ("config/truststore/x509/ca/notary", 0o770, 0o700),
+        (&certificate, 0o664, 0o644),
+    ] {
+        change(path, mode);
+        let told = format!(
+            "{} can be changed by others than its owner (mode {mode:04o})",
+            host.path(path).display()
+        );
+        let output = host.run(&verify).code(0);
+        let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(said.contains(&format!("warning: {told}\n")), "{path}: {said}");
+        let output = host.run(&strict).code(12).stdout_eq("");
+        let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(said.contains(&format!("error: {told}\nhint: chmod go-w ")), "{path}: {said}");
+        change(path, good);
+        host.run(&strict).code(0);
+    }
+    // What signs is no less precious.
+    let sign = ["sign", "--local", MANIFEST, "--strict-perms"];
+    host.run(&sign).code(0);
+    change("config/signingkeys.json", 0o620);
+    host.run(&sign).code(12).stdout_eq("");
+    change("config/signingkeys.json", 0o600);
+    // A store that the policy does not name is not looked at.
+    host.command(&["cert", "add", "-t", "ca", "-s", "other"])
+        .arg(crate::data("valid/root.crt"))
+        .assert()
+        .code(0);
+    change("config/truststore/x509/ca/other", 0o777);
+    host.run(&strict).code(0);
 }

@@ -9,11 +9,11 @@ use crate::cli::blob::{DEFAULT_MEDIA_TYPE, hash};
 use crate::cli::cert::confirmed;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::host_trust::policy_files;
 use crate::fsutil;
 use crate::sign::{self, SignOptions};
 use crate::store::SignatureStore as _;
 use crate::store::detached::DetachedFiles;
-use crate::trust::files::PolicyFiles;
 use crate::trust::store::TrustStores;
 use crate::verify::{Blob, Verifier, VerifyOptions};
 
@@ -182,7 +182,7 @@ impl VerifyArgs {
             fsutil::open(file).map_err(|error| texts::unreadable_file("", error))?;
         }
         let config = context.dirs.config()?;
-        let policy = texts::load(context, PolicyFiles::new(&config).load_blob())?.policy;
+        let policy = texts::load(context, policy_files(context)?.load_blob())?.policy;
         let plugins = plugins(&self.plugin_config)?.verifiers(context)?;
         let options = VerifyOptions {
             plugins: Some(plugins),

@@ -136,7 +136,8 @@ pub(super) fn main() -> ExitCode {
     };
     let verbosity = if cli.debug || cli.verbose { Verbosity::Verbose } else { Verbosity::Normal };
     let printer = printer(verbosity);
-    let context = Context { printer, dirs: Dirs::from_env(), now: context::now() };
+    let now = context::now();
+    let context = Context { printer, dirs: Dirs::from_env(), strict_perms: false, now };
     match cli.command.run(&context) {
         Ok(()) => exit(true),
         Err(failure) => {

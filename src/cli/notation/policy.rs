@@ -9,9 +9,10 @@ use crate::cli::cert::confirmed;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::host_trust::policy_files;
 use crate::fsutil;
-use crate::trust::files::{LegacyFile, LegacyOutcome, PolicyFileError, PolicyFiles};
-use crate::trust::policy::{BlobPolicy, MAX_POLICY_BYTES, OciPolicy, PolicyError, PolicyKind};
+use crate::trust::files::{LegacyFile, LegacyOutcome, PolicyFileError};
+use crate::trust::policy::{MAX_POLICY_BYTES, PolicyError, PolicyKind};
 
 use super::flags::{none, required};
 use super::texts::{go_error, reworded, unreadable, unreadable_file};
@@ -66,13 +67,6 @@ fn names(kind: PolicyKind) -> (&'static str, &'static str) {
     }
 }
 
-fn check(kind: PolicyKind, bytes: &[u8]) -> Result<(), PolicyError> {
-    match kind {
-        PolicyKind::Oci => OciPolicy::parse(bytes).map(drop),
-        PolicyKind::Blob => BlobPolicy::parse(bytes).map(drop),
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
     #[arg(hide = true)]
@@ -83,7 +77,8 @@ impl ShowArgs {
     fn run(self, context: &Context, kind: PolicyKind) -> Result<(), Failure> {
         none(&self.arguments)?;
         let (name, command) = names(kind);
-        let document = PolicyFiles::new(&context.dirs.config()?).read(kind).map_err(|error| {
+        let files = policy_files(context)?;
+        let document = files.read(kind).map_err(|error| {
             let message = match &error {
                 PolicyFileError::Missing { .. } => format!(
                     "failed to show {name} trust policy as the configuration does not exist.\nYou \
@@ -96,7 +91,7 @@ impl ShowArgs {
             };
             reworded(error.into(), message)
         })?;
-        let Err(error) = check(kind, &document.bytes) else {
+        let Err(error) = files.check(kind, &document.bytes) else {
             return Ok(context.printer.data(&document.bytes)?);
         };
         let chapter = match kind {
@@ -143,7 +138,7 @@ impl ImportArgs {
             };
             unreadable_file(what, error)
         })?;
-        check(kind, &bytes).map_err(|error| {
+        policy_files(context)?.check(kind, &bytes).map_err(|error| {
             let verb = match &error {
                 PolicyError::Malformed { .. } => "parse",
                 _ => "validate",
@@ -170,8 +165,8 @@ fn write(
     force: bool,
 ) -> Result<Option<PathBuf>, Failure> {
     let (name, _) = names(kind);
-    let files = PolicyFiles::new(&context.dirs.config()?);
-    let exists = files.read(kind).is_ok_and(|document| check(kind, &document.bytes).is_ok());
+    let files = policy_files(context)?;
+    let exists = files.read(kind).is_ok_and(|document| files.check(kind, &document.bytes).is_ok());
     if force {
         if exists || kind == PolicyKind::Oci {
             context.printer.warning(format_args!(
@@ -242,7 +237,8 @@ impl InitArgs {
         }
         let document = json!({"version": "1.0", "trustPolicies": [statement]});
         let bytes = format!("{document:#}").into_bytes();
-        check(PolicyKind::Blob, &bytes)
+        policy_files(context)?
+            .check(PolicyKind::Blob, &bytes)
             .map_err(|error| Failure::new(Exit::Usage, format!("invalid blob policy: {error}")))?;
         if let Some(path) = write(context, PolicyKind::Blob, &bytes, self.force)? {
             context.printer.line(format_args!(

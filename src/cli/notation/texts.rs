@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::host_trust::warn_about_files;
 use crate::cli::output::Printer;
 use crate::cli::verify::print_metadata;
 use crate::fsutil::FileError;
@@ -38,9 +39,7 @@ pub(super) fn load<P>(
         };
         reworded(error.into(), message)
     })?;
-    for warning in &loaded.warnings {
-        context.printer.warning(warning);
-    }
+    warn_about_files(context, loaded.warnings.iter().cloned())?;
     Ok(loaded)
 }
 

@@ -2,9 +2,9 @@
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::host_trust::policy_files;
 use crate::store::layout::OciLayout;
 use crate::trust::crls::{CrlCache, RevocationData};
-use crate::trust::files::PolicyFiles;
 use crate::trust::policy::{OciPolicy, Statement};
 use crate::trust::scope::Repository;
 use crate::trust::store::TrustStores;
@@ -68,7 +68,7 @@ impl VerifyArgs {
         let max_signatures = max_signatures(self.max_signatures)?;
         self.registry.refuse(NAME, &[])?;
         let config = context.dirs.config()?;
-        let policy = texts::load(context, PolicyFiles::new(&config).load_oci())?.policy;
+        let policy = texts::load(context, policy_files(context)?.load_oci())?.policy;
         let plugins = plugins(&self.plugin_config)?.verifiers(context)?;
         let options = VerifyOptions {
             plugins: Some(plugins),

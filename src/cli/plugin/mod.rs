@@ -193,7 +193,8 @@ pub fn main() -> ExitCode {
         _ => Verbosity::Normal,
     };
     let printer = Printer::new(verbosity, Format::Text);
-    let context = Context { printer, dirs: Dirs::from_env(), now: context::now() };
+    let now = context::now();
+    let context = Context { printer, dirs: Dirs::from_env(), strict_perms: false, now };
     match args.run(&cli.globals, &context) {
         Ok(()) => exit(true),
         Err(failure) => {

@@ -110,6 +110,27 @@ fn a_plugin_replaces_the_checks_it_is_capable_of_and_no_others() {
     }
 }
 
+/// rule N-25: an identity that only a plugin knows is for the plugin; without any nobody does.
+#[test]
+fn n25_identities_that_only_plugins_know() {
+    let host = host(&json!({}), false);
+    let identities = ["acme.group:release", "x509.subject: C=DE, ST=x, O=y"];
+    statement(&host, r#"{"level":"strict"}"#, &json!(identities).to_string());
+    host.plugin("v", &json!({}));
+    host.run(&VERIFY).code(0);
+    let (_, request) = host.requests("v").pop().unwrap();
+    let mut asked: Vec<_> = request["trustPolicy"]["trustedIdentities"].as_array().unwrap().clone();
+    asked.sort_by_key(ToString::to_string);
+    assert_eq!(asked, identities);
+    // Judged here, it matches nobody.
+    host.plugin("v", &json!({"capabilities": [REVOCATION]}));
+    refused(&host, 12, "does not match the trusted identities");
+    for name in ["s", "v"] {
+        host.run(&["plugin", "uninstall", "--yes", name]).code(0);
+    }
+    refused(&host, 12, "with an unknown prefix, only \"x509.subject\" is known");
+}
+
 #[test]
 fn a_plugin_that_says_no_is_believed() {
     let host = host(&json!({}), false);
