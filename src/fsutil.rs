@@ -7,7 +7,8 @@
 #![expect(clippy::disallowed_methods, reason = "this is the module they are kept for")]
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -158,6 +159,27 @@ impl AtomicFile {
         Ok(Self { target: path.to_owned(), inner })
     }
 
+    /// Copies a part of another file to the end of this one. It need not pass through this process,
+    /// and file systems that can share its blocks do.
+    ///
+    /// # Errors
+    /// [`FileError::Io`], also when the other file is shorter.
+    pub fn copy(&mut self, mut from: &File, part: Range<u64>) -> Result<(), FileError> {
+        let length = part.end.saturating_sub(part.start);
+        let copied = from.seek(SeekFrom::Start(part.start)).and_then(|_| {
+            let mut part = from.take(length);
+            match &mut self.inner {
+                Inner::Direct(file) => io::copy(&mut part, file),
+                Inner::Temporary(file) => io::copy(&mut part, file.as_file_mut()),
+            }
+        });
+        let failed = |source| FileError::io("write", &self.target, source);
+        match copied.map_err(failed)? {
+            copied if copied == length => Ok(()),
+            _ => Err(failed(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
     /// Makes the file appear under its name.
     ///
     /// # Errors
@@ -192,6 +214,79 @@ impl Write for AtomicFile {
             Inner::Direct(file) => file.flush(),
             Inner::Temporary(file) => file.flush(),
         }
+    }
+}
+
+/// A file that is going to be replaced, locked against others that are going to do the same.
+#[derive(Debug)]
+pub struct Locked {
+    path: PathBuf,
+    file: File,
+}
+
+impl Locked {
+    /// Waits until nobody else has it. Links are followed: what they lead to is replaced.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let real = fs::canonicalize(path).map_err(|source| FileError::io("open", path, source))?;
+        loop {
+            let file = open(&real)?;
+            let locked = Self { path: real.clone(), file };
+            locked.wait().map_err(|source| FileError::io("lock", path, source))?;
+            // Whoever had it may have replaced it: then what is locked has no name any more.
+            if locked.is_there().map_err(|source| FileError::io("open", path, source))? {
+                return Ok(locked);
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn wait(&self) -> io::Result<()> {
+        Ok(rustix::fs::flock(&self.file, rustix::fs::FlockOperation::LockExclusive)?)
+    }
+
+    #[cfg(unix)]
+    fn is_there(&self) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt as _;
+        let (own, named) = (self.file.metadata()?, fs::metadata(&self.path)?);
+        Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn wait(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn is_there(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Begins what is to replace it, with its mode and, where that is allowed, its owner.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] when the directory is not writable.
+    pub fn replacement(&self) -> Result<AtomicFile, FileError> {
+        let failed = |source| FileError::io("create", &self.path, source);
+        let metadata = self.file.metadata().map_err(failed)?;
+        let temporary = temporary_beside(&self.path, Mode::Private)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            // Only root may give files away; others own what they replace, as a rule.
+            let (owner, group) = (metadata.uid(), metadata.gid());
+            let _ = std::os::unix::fs::fchown(temporary.as_file(), Some(owner), Some(group));
+        }
+        temporary.as_file().set_permissions(metadata.permissions()).map_err(failed)?;
+        Ok(AtomicFile { target: self.path.clone(), inner: Inner::Temporary(temporary) })
     }
 }
 
@@ -303,6 +398,51 @@ mod tests {
         assert!(matches!(read_bounded(&path, 3), Err(FileError::TooLarge { limit: 3, .. })));
         assert!(matches!(read_to_limit(io::repeat(0), 1 << 20), Ok(None)));
         assert!(read_bounded(&directory.path().join("b"), 1).unwrap_err().is_not_found());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_locked_file_is_replaced_with_its_mode_and_through_links() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let [path, link] = ["a", "link"].map(|name| directory.path().join(name));
+        write_atomic(&path, b"0123456789", Mode::ReadOnly).unwrap();
+        std::os::unix::fs::symlink("a", &link).unwrap();
+        let locked = Locked::open(&link).unwrap();
+        let mut new = locked.replacement().unwrap();
+        for part in [7..10, 0..2, 4..4] {
+            new.copy(locked.file(), part).unwrap();
+        }
+        new.write_all(b"x").unwrap();
+        assert!(new.copy(locked.file(), 9..11).is_err(), "shorter");
+        let mut new = locked.replacement().unwrap();
+        new.copy(locked.file(), 2..4).unwrap();
+        new.commit().unwrap();
+        assert_eq!(read_bounded(&path, 10).unwrap(), b"23");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    /// Each adds one byte to what the one before left.
+    #[test]
+    fn concurrent_replacements_take_turns() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        write_atomic(&path, b"", Mode::Public).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| {
+                    let locked = Locked::open(&path).unwrap();
+                    let length = locked.file().metadata().unwrap().len();
+                    let mut new = locked.replacement().unwrap();
+                    new.copy(locked.file(), 0..length).unwrap();
+                    new.write_all(b"x").unwrap();
+                    new.commit().unwrap();
+                });
+            }
+        });
+        assert_eq!(read_bounded(&path, 100).unwrap().len(), 20);
     }
 
     #[cfg(unix)]

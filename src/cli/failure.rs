@@ -129,9 +129,14 @@ impl From<StoreError> for Failure {
 
 impl From<LayoutError> for Failure {
     fn from(error: LayoutError) -> Self {
+        if let LayoutError::Archive { path, source } = error {
+            return Self::from(*source).prefixed(&path.display().to_string());
+        }
         let exit = match &error {
             LayoutError::Reference { .. } => Exit::Usage,
-            LayoutError::File(_) | LayoutError::Lock { .. } => Exit::Unavailable,
+            LayoutError::File(_) | LayoutError::Lock { .. } | LayoutError::NotCarried { .. } => {
+                Exit::Unavailable
+            }
             error if error.is_not_found() => Exit::Unavailable,
             LayoutError::Altered { .. } => Exit::ContentMismatch,
             _ => Exit::Malformed,

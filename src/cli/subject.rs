@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::content::limits::Limits;
 use crate::generate::{BoundBlob, Content, Generated, GivenManifest, Origin};
 use crate::gogzip::Generation;
 use crate::image::descriptor::Descriptor;
@@ -292,10 +293,10 @@ impl SubjectArgs {
     }
 }
 
-/// Something in an OCI layout: `DIR:TAG` or `DIR@DIGEST`. Its manifest is read and hashed.
+/// Something in an OCI layout: `DIR:TAG` or `DIR@DIGEST`, or a tar in place of DIR. Its manifest is read and hashed.
 pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
     let reference = LayoutReference::parse(text)?;
-    let layout = OciLayout::open(&reference.path)?;
+    let layout = OciLayout::at(&reference.path, Limits::default())?;
     let manifest = layout.resolve(&reference.target)?;
     Ok(Subject {
         descriptor: manifest.descriptor,

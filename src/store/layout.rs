@@ -1,4 +1,4 @@
-//! Signatures in an OCI image layout directory (spec/notation.md §9).
+//! Signatures in an OCI image layout: a directory, or inside an archive (spec/notation.md §9).
 //!
 //! ```text
 //! {layout}/oci-layout            {"imageLayoutVersion":"1.0.0"}
@@ -11,23 +11,35 @@
 //! Four forms are read (`discover`), the oldest one is written (`write`) because every notation
 //! reads it (decision D-1). Every byte that is read is hashed; the target manifest has to be there
 //! (rule N-08). Nothing is found but what `index.json` leads to.
+//!
+//! What differs between a directory and an archive is in `files` and `archive`.
 
+mod archive;
 mod discover;
+mod error;
+mod files;
 mod write;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::fsutil::{self, FileError};
+use crate::content::archive::Source;
+use crate::content::limits::Limits;
+use crate::fsutil::FileError;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
-use crate::image::json::{self, ReadError, Rules};
-use crate::image::manifest::{Index, MAX_BYTES, ManifestError, RawManifest};
+use crate::image::json::{self, Rules};
+use crate::image::manifest::{Index, MAX_BYTES, RawManifest};
 
 use super::{Added, MAX_ENVELOPE_BYTES, NewSignature, SignatureStore, StoreError, StoredSignature};
+
+pub use self::archive::CarriedManifest;
+use self::archive::{ArchiveFiles, Carried};
+pub use self::error::LayoutError;
+use self::files::{Files, blob_name};
 
 /// Annotation of an index entry that names its tag.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -89,11 +101,13 @@ impl LayoutReference {
     }
 }
 
-/// A layout directory.
+/// A layout.
 #[derive(Clone, Debug)]
 pub struct OciLayout {
-    root: PathBuf,
+    files: Files,
     form: SignatureManifest,
+    /// Documents to put into an archive that does not hold them.
+    carried: Carried,
 }
 
 #[derive(Deserialize)]
@@ -111,19 +125,56 @@ impl OciLayout {
     /// # Errors
     /// [`LayoutError`] when it is none.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
-        let marker = root.join("oci-layout");
-        let bytes = match fsutil::read_bounded(&marker, VERSION_RULES.max_bytes as u64) {
+        let layout = Self::of(Files::Directory(root.to_owned()));
+        layout.check_version("")?;
+        Ok(layout)
+    }
+
+    /// Opens a directory, or else an archive.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::in_archive`].
+    pub fn at(path: &Path, limits: Limits) -> Result<Self, LayoutError> {
+        if path.is_file() {
+            Self::in_archive(path, Source::Path(path.to_owned()), limits)
+        } else {
+            Self::open(path)
+        }
+    }
+
+    /// The layout in an image archive, as the archive is now. `path` is where it will be replaced
+    /// when a signature is added, `source` what is read.
+    ///
+    /// # Errors
+    /// [`LayoutError`] when it is no image archive, or a layout in it is malformed.
+    pub fn in_archive(path: &Path, source: Source, limits: Limits) -> Result<Self, LayoutError> {
+        let files = ArchiveFiles::read(path, source, limits)?;
+        let layout = Self::of(Files::Archive(Arc::new(files)));
+        for part in layout.files.parts() {
+            layout.check_version(part)?;
+        }
+        Ok(layout)
+    }
+
+    fn of(files: Files) -> Self {
+        Self { files, form: SignatureManifest::Legacy, carried: Carried::default() }
+    }
+
+    fn check_version(&self, part: &str) -> Result<(), LayoutError> {
+        let name = format!("{part}oci-layout");
+        let bytes = match self.files.read(&name, VERSION_RULES.max_bytes as u64) {
             Err(error) if error.is_not_found() => {
-                return Err(LayoutError::NotALayout { path: root.to_owned() });
+                return Err(LayoutError::NotALayout { path: self.root().to_owned() });
             }
             result => result?,
         };
+        let path = self.files.path(&name);
         let wire: WireVersion = json::read(&bytes, &VERSION_RULES)
-            .map_err(|source| LayoutError::Json { path: marker, source: Box::new(source) })?;
+            .map_err(|source| LayoutError::Json { path, source: Box::new(source) })?;
         if wire.version != LAYOUT_VERSION {
             return Err(LayoutError::Version { found: wire.version });
         }
-        Ok(Self { root: root.to_owned(), form: SignatureManifest::Legacy })
+        Ok(())
     }
 
     /// The same layout, writing signatures in another form.
@@ -132,9 +183,9 @@ impl OciLayout {
         Self { form, ..self }
     }
 
-    /// The directory.
+    /// The directory or the archive.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.files.root()
     }
 
     /// Finds the manifest that a tag or a digest names, reads and hashes it.
@@ -155,9 +206,8 @@ impl OciLayout {
     }
 
     fn tagged(&self, tag: &str) -> Result<Descriptor, LayoutError> {
-        let index = self.index()?;
-        let mut named = index
-            .manifests
+        let mut named = self
+            .entries()?
             .into_iter()
             .filter(|entry| entry.annotations.get(REF_NAME).is_some_and(|name| name == tag));
         let Some(found) = named.next() else {
@@ -174,16 +224,13 @@ impl OciLayout {
     }
 
     fn tags(&self) -> Result<Vec<String>, LayoutError> {
-        let index = self.index()?;
-        let names =
-            index.manifests.into_iter().filter_map(|mut it| it.annotations.remove(REF_NAME));
-        Ok(names.collect())
+        let entries = self.entries()?.into_iter();
+        Ok(entries.filter_map(|mut entry| entry.annotations.remove(REF_NAME)).collect())
     }
 
     /// A blob that no index leads to; its own `mediaType` has to say what it is.
     fn unlisted(&self, digest: &Digest) -> Result<RawManifest, LayoutError> {
-        let path = self.blob_path(digest);
-        let bytes = match fsutil::read_bounded(&path, MAX_BYTES as u64) {
+        let (path, bytes) = match self.read_blob(digest, MAX_BYTES as u64) {
             Err(error) if error.is_not_found() => {
                 return Err(LayoutError::NoDigest { digest: digest.clone() });
             }
@@ -211,27 +258,46 @@ impl OciLayout {
 
     /// Reads a blob of at most `limit` bytes, and compares size and digest.
     fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
-        let path = self.blob_path(&descriptor.digest);
         if descriptor.size > limit {
+            let path = self.blob_path(&descriptor.digest);
             return Err(FileError::TooLarge { path, limit }.into());
         }
-        let bytes = fsutil::read_bounded(&path, limit)?;
+        let (path, bytes) = self.read_blob(&descriptor.digest, limit)?;
         check(&path, &descriptor.digest, descriptor.size, &bytes)?;
         Ok(bytes)
     }
 
+    /// The bytes in the place of a blob, from the first part of the layout that has it.
+    fn read_blob(&self, digest: &Digest, limit: u64) -> Result<(PathBuf, Vec<u8>), LayoutError> {
+        let mut missing = None;
+        for part in self.files.parts() {
+            let name = format!("{part}{}", blob_name(digest));
+            match self.files.read(&name, limit) {
+                Ok(bytes) => return Ok((self.files.path(&name), bytes)),
+                Err(error) if error.is_not_found() => missing = missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing.unwrap_or_else(|| LayoutError::NoDigest { digest: digest.clone() }))
+    }
+
     /// Digests have a strict grammar, so this stays in the directory of blobs.
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+        self.files.path(&blob_name(digest))
     }
 
-    fn index_path(&self) -> PathBuf {
-        self.root.join("index.json")
+    /// The entries of all parts.
+    fn entries(&self) -> Result<Vec<Descriptor>, LayoutError> {
+        let mut entries = Vec::new();
+        for part in self.files.parts() {
+            entries.extend(self.entries_of(part)?);
+        }
+        Ok(entries)
     }
 
-    fn index(&self) -> Result<Index, LayoutError> {
-        let bytes = fsutil::read_bounded(&self.index_path(), MAX_BYTES as u64)?;
-        Ok(Index::of_layout(&bytes)?)
+    fn entries_of(&self, part: &str) -> Result<Vec<Descriptor>, LayoutError> {
+        let bytes = self.files.read(&format!("{part}index.json"), MAX_BYTES as u64)?;
+        Ok(Index::of_layout(&bytes)?.manifests)
     }
 }
 
@@ -270,8 +336,7 @@ impl SignatureStore for OciLayout {
             let problem = "the envelope has no digest".to_owned();
             return Err(StoreError::Defective { location: signature.location.clone(), problem });
         };
-        let path = self.blob_path(digest);
-        let bytes = fsutil::read_bounded(&path, MAX_ENVELOPE_BYTES)?;
+        let (path, bytes) = self.read_blob(digest, MAX_ENVELOPE_BYTES)?;
         let size = signature.size.unwrap_or(bytes.len() as u64);
         check(&path, digest, size, &bytes)?;
         Ok(bytes)
@@ -292,123 +357,12 @@ impl SignatureStore for OciLayout {
     }
 }
 
-/// Why a layout can't be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// A blob is not what its descriptor says.
-    #[error(
-        "{} has digest {found} and {found_size} bytes, expected {expected} and {expected_size} \
-         bytes", path.display()
-    )]
-    Altered {
-        /// The blob.
-        path: PathBuf,
-        /// The digest it should have.
-        expected: Digest,
-        /// The size it should have.
-        expected_size: u64,
-        /// The digest it has.
-        found: Digest,
-        /// The size it has.
-        found_size: u64,
-    },
-    /// Reading or writing failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A file is not the JSON that is expected.
-    #[error("{}: {source}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: Box<ReadError>,
-    },
-    /// The lock can't be had.
-    #[error("cannot lock {}: {source}", path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A manifest or index is malformed.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// Nothing has the digest, or nothing says what it is.
-    #[error("no manifest with digest {digest} is reachable through index.json")]
-    NoDigest {
-        /// The digest.
-        digest: Digest,
-    },
-    /// No entry has the digest: an index below leads to it, which is not changed.
-    #[error("index.json itself has no entry {digest}")]
-    NoEntry {
-        /// The digest.
-        digest: Digest,
-    },
-    /// No entry has the tag.
-    #[error("no entry of index.json has the tag {tag:?}; there are: {}", known.join(", "))]
-    NoTag {
-        /// The tag.
-        tag: String,
-        /// The tags there are.
-        known: Vec<String>,
-    },
-    /// The directory is no layout.
-    #[error("{} is not an OCI layout: it has no file \"oci-layout\"", path.display())]
-    NotALayout {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Not `path:tag` or `path@digest`.
-    #[error("expected a reference such as DIR:TAG or DIR@sha256:..., found {found:?}")]
-    Reference {
-        /// The text.
-        found: String,
-    },
-    /// More nodes than are looked at.
-    #[error("the layout has more than {limit} manifests")]
-    TooManyManifests {
-        /// The limit.
-        limit: usize,
-    },
-    /// Two different entries have the tag.
-    #[error("the tag {tag:?} names two manifests: {first} and {second}")]
-    TwoTags {
-        /// The tag.
-        tag: String,
-        /// One of them.
-        first: Digest,
-        /// Another one.
-        second: Digest,
-    },
-    /// The layout has another version.
-    #[error("version {found:?} of OCI layouts is not supported, expected {LAYOUT_VERSION:?}")]
-    Version {
-        /// The version found.
-        found: String,
-    },
-}
-
-impl LayoutError {
-    /// Whether something is not there, in contrast to being malformed.
-    pub fn is_not_found(&self) -> bool {
-        match self {
-            Self::File(error) => error.is_not_found(),
-            Self::NoDigest { .. }
-            | Self::NoEntry { .. }
-            | Self::NoTag { .. }
-            | Self::NotALayout { .. } => true,
-            _ => false,
-        }
-    }
-}
-
 /// Creates a directory of blobs with the usual mode.
 fn create_dir(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|source| FileError::io("create", path, source))
 }
 
+#[cfg(test)]
+mod archive_tests;
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,9 @@ pub enum ArchiveError {
         /// What is wrong.
         source: ConfigError,
     },
+    /// Members can be put into a plain tar only.
+    #[error("the archive is compressed, nothing can be put into it")]
+    Compressed,
     /// Decompression failed or found garbage.
     #[error("{what}: {source}")]
     Compression {
@@ -180,6 +183,9 @@ pub enum ArchiveError {
         /// What is wrong.
         problem: String,
     },
+    /// Something follows the end of the archive, and would be lost.
+    #[error("there is data behind the end of the archive, nothing can be put into it")]
+    TrailingData,
     /// The archive ends early.
     #[error("the archive is truncated: it ends at byte {offset}, {problem}")]
     Truncated {
@@ -231,6 +237,9 @@ impl ArchiveError {
             }
             Self::Truncated { .. } | Self::Empty => {
                 "the tool that wrote the archive failed; save it again and check its exit status"
+            }
+            Self::Compressed => {
+                "decompress it first, and compress the result again: gunzip, unzstd, unxz, bunzip2"
             }
             Self::TooOld => "load it into a docker between 1.10 and 28 and save it again",
             Self::Streamed { .. } => {

@@ -10,9 +10,12 @@
 //!                └─ writer        who wrote it: a graph driver or containerd
 //! ```
 //!
+//! `amend` puts members into a plain tar.
+//!
 //! Nothing is ever extracted by name (CVE-2014-9356 and its kin): blobs stream through hashes, and
 //! names serve only to look members up.
 
+mod amend;
 mod compression;
 mod directory;
 mod docker_view;
@@ -25,6 +28,7 @@ mod oci_view;
 mod scan;
 mod writer;
 
+pub use amend::{Amended, amend};
 pub use docker_view::{DockerImage, DockerView};
 pub use error::{ArchiveError, Class};
 pub use jobs::{Jobs, Work};

@@ -20,6 +20,8 @@ use crate::content::limits::{DOCUMENT_BYTES, Limits, MANIFEST_JSON_BYTES};
 
 /// Members that are documents whatever they start with.
 const DOCUMENTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repositories"];
+/// What signatures in COSE begin with: the tag of COSE_Sign1 (RFC 9052 §4.2).
+const COSE_SIGN1: u8 = 0xd2;
 /// How far into a member a JSON document must have begun.
 const START_BYTES: usize = 16;
 
@@ -66,7 +68,7 @@ pub struct Member {
     pub mode: u32,
     /// Size in bytes as stored.
     pub size: u64,
-    /// Its bytes, if it looks like a JSON document.
+    /// Its bytes, if it looks like a JSON document or a signature.
     pub document: Option<Vec<u8>>,
     pub(super) position: u64,
     pub(super) measured: Option<Measured>,
@@ -290,7 +292,9 @@ impl Archive {
 
     fn is_document(&self, name: &str, size: u64, start: &[u8]) -> bool {
         let json = matches!(start.trim_ascii_start().first(), Some(b'{' | b'['));
-        (json || DOCUMENTS.contains(&name))
+        // Whatever else begins so is measured from memory.
+        let cose = start.first() == Some(&COSE_SIGN1);
+        (json || cose || DOCUMENTS.contains(&name))
             && size <= document_limit(name)
             && self.document_bytes + size <= self.limits.document_bytes
     }

@@ -113,7 +113,7 @@ impl OciLayout {
         node: Result<&Node, &LayoutError>,
     ) -> Option<StoredSignature> {
         let stored = |envelope: Option<&Descriptor>, defect: Option<String>| StoredSignature {
-            location: format!("{}@{}", self.root.display(), descriptor.digest).into(),
+            location: format!("{}@{}", self.root().display(), descriptor.digest).into(),
             manifest: Some(descriptor.digest.clone()),
             digest: envelope.map(|envelope| envelope.digest.clone()),
             size: envelope.map(|envelope| envelope.size),
@@ -148,6 +148,33 @@ impl OciLayout {
             }
         })?;
         Ok(found)
+    }
+
+    /// Whether the `index.json` of one part has something as an entry, or below an index.
+    pub(super) fn leads_to(&self, part: &str, subject: &Descriptor) -> Result<bool, LayoutError> {
+        for entry in self.entries_of(part)? {
+            let is_above = || match self.below(&entry) {
+                Ok(below) => Ok(below.iter().any(|(it, here)| *here && it.same_content(subject))),
+                Err(error) if error.is_not_found() => Ok(false),
+                Err(error) => Err(error),
+            };
+            if entry.same_content(subject) || media_type::is_index(&entry.media_type) && is_above()?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The manifests and indexes that a part holds for the sake of their signatures.
+    pub(super) fn subjects_in(&self, part: &str) -> Result<Vec<Descriptor>, LayoutError> {
+        let mut subjects = Vec::new();
+        for entry in self.entries_of(part)? {
+            if is_node(&entry.media_type) && !self.node(&entry)?.is_signature() {
+                subjects.push(entry);
+            }
+        }
+        Ok(subjects)
     }
 
     /// The manifests and indexes below one, in order, each once; those that are not in the layout
@@ -185,7 +212,7 @@ impl OciLayout {
         &self,
         mut visit: impl FnMut(&Descriptor, Result<&Node, &LayoutError>),
     ) -> Result<(), LayoutError> {
-        let mut pending: Vec<Descriptor> = self.index()?.manifests;
+        let mut pending = self.entries()?;
         pending.reverse();
         let mut seen = HashSet::new();
         while let Some(descriptor) = pending.pop() {

@@ -5,15 +5,16 @@ use std::sync::Barrier;
 use tempfile::TempDir;
 
 use super::*;
+use crate::fsutil;
 use crate::image::digest::Algorithm;
 use crate::image::media_type;
 
-fn data(name: &str) -> PathBuf {
+pub(super) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/notation").join(name)
 }
 
 /// A copy of a reference layout.
-fn copy(name: &str) -> TempDir {
+pub(super) fn copy(name: &str) -> TempDir {
     let target = tempfile::tempdir().unwrap();
     fs::create_dir_all(target.path().join("blobs/sha256")).unwrap();
     for file in ["oci-layout", "index.json"] {
@@ -27,11 +28,11 @@ fn copy(name: &str) -> TempDir {
     target
 }
 
-fn tag(text: &str) -> LayoutTarget {
+pub(super) fn tag(text: &str) -> LayoutTarget {
     LayoutTarget::Tag(text.to_owned())
 }
 
-fn envelope(content: &[u8]) -> NewSignature {
+pub(super) fn envelope(content: &[u8]) -> NewSignature {
     NewSignature {
         bytes: content.to_vec(),
         media_type: "application/jose+json",
@@ -253,7 +254,7 @@ fn manifests_are_written_as_notation_does() {
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
     let before = fsutil::read_bounded(&data("lay0/index.json"), 1 << 20).unwrap();
-    let after = fsutil::read_bounded(&open.index_path(), 1 << 20).unwrap();
+    let after = fsutil::read_bounded(&layout.path().join("index.json"), 1 << 20).unwrap();
     let kept = before.len() - 2;
     assert_eq!(after[..kept], before[..kept], "entries that were there stay as they were");
 }

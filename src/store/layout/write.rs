@@ -1,10 +1,11 @@
 //! Adding a signature to a layout, and removing one.
 //!
-//! First the blobs (config, envelope, manifest), each whole under its digest, then `index.json`:
+//! In a directory: first the blobs (config, envelope, manifest), each whole under its digest, then `index.json`:
 //! read, one entry inserted behind the last one, every other byte as it was, replaced by a rename.
 //! The lock `index.json.lock` makes concurrent writers take turns. A crash before the rename leaves
 //! blobs that nothing leads to, never a layout that does not open. Removing takes the entry out and
-//! leaves the blobs: another writer may just have found that it need not write them.
+//! leaves the blobs: another writer may just have found that it need not write them. What is done in
+//! an archive instead is in `archive`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,6 +22,7 @@ use crate::image::manifest::{Index, MAX_BYTES, ManifestError};
 use crate::image::media_type;
 use crate::store::{Added, NewSignature};
 
+use super::files::Files;
 use super::{LayoutError, OciLayout, SIGNATURE_TYPE, SignatureManifest, create_dir};
 
 /// The content of every signature's config.
@@ -59,29 +61,29 @@ struct Config<'a> {
 /// Media type, digest and size.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Plain<'a> {
+pub(super) struct Plain<'a> {
     media_type: &'a str,
     digest: &'a Digest,
     size: u64,
 }
 
 impl<'a> Plain<'a> {
-    fn new(descriptor: &'a Descriptor) -> Self {
+    pub(super) fn new(descriptor: &'a Descriptor) -> Self {
         let Descriptor { media_type, digest, size, .. } = descriptor;
         Self { media_type, digest, size: *size }
     }
 }
 
 /// An entry of `index.json`; members in the order notation writes them.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
-    media_type: &'a str,
-    digest: &'a Digest,
-    size: u64,
-    annotations: &'a BTreeMap<String, String>,
+pub(super) struct Entry<'a> {
+    pub(super) media_type: &'a str,
+    pub(super) digest: &'a Digest,
+    pub(super) size: u64,
+    pub(super) annotations: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    artifact_type: Option<&'a str>,
+    pub(super) artifact_type: Option<&'a str>,
 }
 
 /// Where the entries stand in the bytes of an index.
@@ -117,63 +119,80 @@ impl OciLayout {
         };
         let manifest = to_json(&manifest);
         let descriptor = Descriptor::of(media_type::OCI_MANIFEST, Algorithm::Sha256, &manifest);
-        self.put_blob(&config, EMPTY_CONFIG)?;
-        self.put_blob(&layer.digest, &envelope.bytes)?;
-        self.put_blob(&descriptor.digest, &manifest)?;
-        self.append(&Entry {
-            media_type: &descriptor.media_type,
-            digest: &descriptor.digest,
-            size: descriptor.size,
-            annotations: &envelope.annotations,
-            artifact_type,
-        })?;
-        let location = format!("{}@{}", self.root.display(), descriptor.digest).into();
+        let signature = Signature {
+            blobs: [
+                (&config, EMPTY_CONFIG),
+                (&layer.digest, &envelope.bytes),
+                (&descriptor.digest, &manifest),
+            ],
+            entry: Entry {
+                media_type: &descriptor.media_type,
+                digest: &descriptor.digest,
+                size: descriptor.size,
+                annotations: envelope.annotations.clone(),
+                artifact_type,
+            },
+        };
+        match &self.files {
+            Files::Archive(archive) => archive.add(subject, &signature, &self.carried)?,
+            Files::Directory(root) => {
+                for (digest, bytes) in signature.blobs {
+                    put_blob(&self.blob_path(digest), bytes)?;
+                }
+                update(root, |index| insert(index, &signature.entry))?;
+            }
+        }
+        let location = format!("{}@{}", self.root().display(), descriptor.digest).into();
         Ok(Added { location, digest: layer.digest })
-    }
-
-    fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
-        let path = self.blob_path(digest);
-        // The config is the same for all signatures; writing it anew would cost two fsyncs.
-        if fsutil::read_bounded(&path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
-            return Ok(());
-        }
-        if let Some(directory) = path.parent() {
-            create_dir(directory)?;
-        }
-        Ok(fsutil::write_atomic(&path, bytes, Mode::ReadOnly)?)
-    }
-
-    /// Appends an entry to `index.json`.
-    fn append(&self, entry: &Entry<'_>) -> Result<(), LayoutError> {
-        self.update(|index| insert(index, &to_json(entry)))
     }
 
     /// Takes the entries of a digest out of `index.json`.
     pub(super) fn remove_entry(&self, digest: &Digest) -> Result<(), LayoutError> {
-        self.update(|index| {
-            let shorter = cut(index, digest)?;
-            shorter.ok_or_else(|| LayoutError::NoEntry { digest: digest.clone() })
-        })
-    }
-
-    /// Replaces `index.json`, under the lock.
-    fn update(
-        &self,
-        change: impl FnOnce(&[u8]) -> Result<Vec<u8>, LayoutError>,
-    ) -> Result<(), LayoutError> {
-        let _lock = Lock::take(&self.root.join("index.json.lock"))?;
-        let path = self.index_path();
-        let bytes = fsutil::read_bounded(&path, MAX_BYTES as u64)?;
-        let updated = change(&bytes)?;
-        if updated.len() > MAX_BYTES {
-            return Err(FileError::TooLarge { path, limit: MAX_BYTES as u64 }.into());
+        match &self.files {
+            Files::Archive(archive) => archive.remove(digest),
+            Files::Directory(root) => update(root, |index| {
+                let shorter = cut(index, digest)?;
+                shorter.ok_or_else(|| LayoutError::NoEntry { digest: digest.clone() })
+            }),
         }
-        Ok(fsutil::write_atomic(&path, &updated, Mode::Public)?)
     }
 }
 
+/// What is written of a signature: blobs, the manifest last, and the entry that leads to them.
+pub(super) struct Signature<'a> {
+    pub(super) blobs: [(&'a Digest, &'a [u8]); 3],
+    pub(super) entry: Entry<'a>,
+}
+
+fn put_blob(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    // The config is the same for all signatures; writing it anew would cost two fsyncs.
+    if fsutil::read_bounded(path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        create_dir(directory)?;
+    }
+    Ok(fsutil::write_atomic(path, bytes, Mode::ReadOnly)?)
+}
+
+/// Replaces the `index.json` of a directory, under the lock.
+fn update(
+    root: &Path,
+    change: impl FnOnce(&[u8]) -> Result<Vec<u8>, LayoutError>,
+) -> Result<(), LayoutError> {
+    let _lock = Lock::take(&root.join("index.json.lock"))?;
+    let path = root.join("index.json");
+    let bytes = fsutil::read_bounded(&path, MAX_BYTES as u64)?;
+    let updated = change(&bytes)?;
+    if updated.len() > MAX_BYTES {
+        return Err(FileError::TooLarge { path, limit: MAX_BYTES as u64 }.into());
+    }
+    Ok(fsutil::write_atomic(&path, &updated, Mode::Public)?)
+}
+
 /// The index with another entry behind the last one; every other byte stays.
-fn insert(index: &[u8], entry: &[u8]) -> Result<Vec<u8>, LayoutError> {
+pub(super) fn insert(index: &[u8], entry: &impl Serialize) -> Result<Vec<u8>, LayoutError> {
+    let entry = to_json(entry);
     let is_empty = Index::of_layout(index)?.manifests.is_empty();
     let closing = span(index, positions(index)?.manifests).end - 1;
     let content = index[..closing].trim_ascii_end().len();
@@ -182,14 +201,14 @@ fn insert(index: &[u8], entry: &[u8]) -> Result<Vec<u8>, LayoutError> {
     if !is_empty {
         updated.push(b',');
     }
-    updated.extend_from_slice(entry);
+    updated.extend_from_slice(&entry);
     updated.extend_from_slice(&index[content..]);
     Ok(updated)
 }
 
 /// The index without the entries of a digest, each with one comma beside it; every other byte stays.
 /// Nothing when there is none.
-fn cut(index: &[u8], digest: &Digest) -> Result<Option<Vec<u8>>, LayoutError> {
+pub(super) fn cut(index: &[u8], digest: &Digest) -> Result<Option<Vec<u8>>, LayoutError> {
     let entries = Index::of_layout(index)?.manifests;
     let raw: Vec<&RawValue> = from_json(positions(index)?.manifests.get().as_bytes())?;
     let spans: Vec<_> = raw.into_iter().map(|entry| span(index, entry)).collect();
@@ -253,24 +272,24 @@ mod tests {
     #[test]
     fn an_entry_is_inserted_and_every_other_byte_stays() {
         for (index, expected) in [
-            (r#"{"schemaVersion":2,"manifests":[]}"#, r#"{"schemaVersion":2,"manifests":[E]}"#),
+            (r#"{"schemaVersion":2,"manifests":[]}"#, r#"{"schemaVersion":2,"manifests":[7]}"#),
             (
                 r#"{"schemaVersion":2, "manifests" : [ ] ,"x":[1]}"#,
-                r#"{"schemaVersion":2, "manifests" : [E ] ,"x":[1]}"#,
+                r#"{"schemaVersion":2, "manifests" : [7 ] ,"x":[1]}"#,
             ),
             (
                 "{\n  \"schemaVersion\": 2,\n  \"a\": {\"manifests\": []},\n  \"manifests\": [\n    D\n  ],\n  \"z\": \"<\"\n}\n",
-                "{\n  \"schemaVersion\": 2,\n  \"a\": {\"manifests\": []},\n  \"manifests\": [\n    D,E\n  ],\n  \"z\": \"<\"\n}\n",
+                "{\n  \"schemaVersion\": 2,\n  \"a\": {\"manifests\": []},\n  \"manifests\": [\n    D,7\n  ],\n  \"z\": \"<\"\n}\n",
             ),
         ] {
             let entry =
                 format!(r#"{{"mediaType":"a/b","digest":"{}","size":1}}"#, Digest::sha256(b"x"));
             let [index, expected] = [index, expected].map(|it| it.replace('D', &entry));
-            let updated = insert(index.as_bytes(), b"E").unwrap();
+            let updated = insert(index.as_bytes(), &7).unwrap();
             assert_eq!(String::from_utf8(updated).unwrap(), expected);
         }
         for bad in ["[]", "{}", r#"{"manifests":{}}"#, r#"{"manifests":[],"layers":[]}"#, ""] {
-            assert!(insert(bad.as_bytes(), b"E").is_err(), "{bad}");
+            assert!(insert(bad.as_bytes(), &7).is_err(), "{bad}");
         }
     }
 
