@@ -38,6 +38,9 @@ impl Mode {
     }
 }
 
+/// Most memory that is set aside for a file before it is read.
+const READ_AHEAD: usize = 1 << 20;
+
 /// Opens a file for reading.
 ///
 /// # Errors
@@ -52,7 +55,10 @@ pub fn open(path: &Path) -> Result<File, FileError> {
 /// [`FileError::TooLarge`] as soon as more than `limit` bytes have been read, [`FileError::Io`].
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let file = open(path)?;
-    match read_to_limit(file, limit) {
+    // A hint that saves reading piece by piece; how long the file is shows when it is read.
+    let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).min(READ_AHEAD));
+    match read_into(&mut bytes, file, limit).map(|is_within| is_within.then_some(bytes)) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(FileError::TooLarge { path: path.to_owned(), limit }),
         Err(source) => Err(FileError::io("read", path, source)),
@@ -65,9 +71,13 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 /// What the reader returns.
 pub fn read_to_limit(reader: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    let is_within = u64::try_from(bytes.len()).is_ok_and(|length| length <= limit);
-    Ok(is_within.then_some(bytes))
+    Ok(read_into(&mut bytes, reader, limit)?.then_some(bytes))
+}
+
+/// Reads everything into `bytes`, or finds that there are more than `limit` bytes.
+fn read_into(bytes: &mut Vec<u8>, reader: impl Read, limit: u64) -> io::Result<bool> {
+    reader.take(limit.saturating_add(1)).read_to_end(bytes)?;
+    Ok(u64::try_from(bytes.len()).is_ok_and(|length| length <= limit))
 }
 
 /// Creates a directory and those above it, for their owner only (0700). Directories that exist
@@ -110,6 +120,25 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileErr
     let mut file = AtomicFile::create(path, mode)?;
     file.write_all(bytes).map_err(|source| FileError::io("write", path, source))?;
     file.commit()
+}
+
+/// Writes files into one directory, each whole or not at all, as [`write_atomic`] does, with one wait
+/// for the directory.
+///
+/// # Errors
+/// [`FileError::Io`]; some of the files may be there then.
+pub fn write_all_atomic(
+    directory: &Path,
+    files: &[(PathBuf, &[u8])],
+    mode: Mode,
+) -> Result<(), FileError> {
+    for (path, bytes) in files {
+        let mut file = AtomicFile::create(path, mode)?;
+        file.write_all(bytes).map_err(|source| FileError::io("write", path, source))?;
+        file.replace()?;
+    }
+    sync_directory(directory);
+    Ok(())
 }
 
 /// Writes a file that must not exist yet, whole or not at all.
@@ -185,19 +214,26 @@ impl AtomicFile {
     /// # Errors
     /// [`FileError::Io`]; what was there is then unchanged.
     pub fn commit(self) -> Result<(), FileError> {
-        let path = &self.target;
+        let path = self.replace()?;
+        sync_parent(&path);
+        Ok(())
+    }
+
+    /// As [`Self::commit`], but a power failure may still undo it until the directory is synced.
+    fn replace(self) -> Result<PathBuf, FileError> {
+        let path = self.target;
         match self.inner {
             Inner::Direct(mut file) => {
-                file.flush().map_err(|source| FileError::io("write", path, source))
+                file.flush().map_err(|source| FileError::io("write", &path, source))?;
             }
             Inner::Temporary(file) => {
                 let synced = file.as_file().sync_all();
-                synced.map_err(|source| FileError::io("write", path, source))?;
-                file.persist(path).map_err(|error| FileError::io("replace", path, error.error))?;
-                sync_parent(path);
-                Ok(())
+                synced.map_err(|source| FileError::io("write", &path, source))?;
+                file.persist(&path)
+                    .map_err(|error| FileError::io("replace", &path, error.error))?;
             }
         }
+        Ok(path)
     }
 }
 
@@ -313,7 +349,11 @@ fn parent(path: &Path) -> &Path {
 /// Makes a rename survive a power failure. Not every file system can; the file itself is complete
 /// either way, so a failure here is none.
 fn sync_parent(path: &Path) {
-    if let Ok(directory) = File::open(parent(path)) {
+    sync_directory(parent(path));
+}
+
+fn sync_directory(path: &Path) {
+    if let Ok(directory) = File::open(path) {
         let _ = directory.sync_all();
     }
 }

@@ -38,6 +38,7 @@ pub(super) const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// Subcommands of `dockseal blob`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum BlobCommand {
     /// Sign a file
     Sign(Box<SignArgs>),
@@ -257,6 +258,7 @@ impl VerifyArgs {
 
 /// Subcommands of `dockseal blob policy`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum PolicyCommand {
     /// Show the trust policy
     Show,

@@ -23,6 +23,7 @@ use super::read_input;
 
 /// Subcommands of `dockseal cache`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum CacheCommand {
     /// Copy signature files into the cache, by the digest of the manifest they sign
     Add(AddArgs),

@@ -19,6 +19,7 @@ use super::output::{Answer, table};
 
 /// Subcommands of `dockseal cert`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum CertCommand {
     /// Add certificates to a trust store
     Add(AddArgs),

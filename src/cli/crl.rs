@@ -12,6 +12,7 @@ use super::output::table;
 
 /// Subcommands of `dockseal crl`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum CrlCommand {
     /// Put a CRL into the cache that notation uses too
     Import(ImportArgs),

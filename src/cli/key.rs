@@ -15,6 +15,7 @@ use super::subject::user_metadata;
 
 /// Subcommands of `dockseal key`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum KeyCommand {
     /// Add a key: files with --key-file and --cert-file, or a plugin's key with --plugin and --id
     Add(AddArgs),

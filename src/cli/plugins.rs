@@ -72,6 +72,7 @@ impl TimeoutArgs {
 
 /// Subcommands of `dockseal plugin`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum PluginCommand {
     /// Install a plugin from an archive or a program
     #[command(visible_alias = "add")]

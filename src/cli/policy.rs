@@ -16,6 +16,7 @@ use super::read_input;
 
 /// Subcommands of `dockseal policy`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum PolicyCommand {
     /// Show the trust policy
     Show,

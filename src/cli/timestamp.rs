@@ -28,6 +28,7 @@ use super::subject::{Subject, in_layout};
 
 /// Subcommands of `dockseal timestamp`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum TimestampCommand {
     /// Write the request for a timestamp of a signature (application/timestamp-query)
     Request(RequestArgs),

@@ -204,8 +204,10 @@ impl Gate<'_> {
             let name = self.string()?;
             let found = |problem| JsonError { offset: start, problem };
             let key = if keys == Keys::Exact { name.clone() } else { fold(&name) };
+            // Known names are ASCII.
+            let differs = |known: &str| known != name && known.eq_ignore_ascii_case(&key);
             if keys == Keys::Folded
-                && let Some(known) = self.rules.known.iter().find(|k| **k != name && fold(k) == key)
+                && let Some(known) = self.rules.known.iter().find(|known| differs(known))
             {
                 return Err(found(Problem::CaseVariant { found: name, known }));
             }
@@ -377,6 +379,9 @@ impl Gate<'_> {
 /// Folds case as Go's `encoding/json` does when it matches names: simple folding, so that
 /// U+017F (long s) equals `s` and U+212A (Kelvin sign) equals `k`.
 fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     name.chars()
         .flat_map(|c| match c {
             '\u{17f}' => 's'.to_lowercase(),

@@ -136,14 +136,25 @@ impl OciLayout {
         match &self.files {
             Files::Archive(archive) => archive.add(subject, &signature, &self.carried)?,
             Files::Directory(root) => {
-                for (digest, bytes) in signature.blobs {
-                    put_blob(&self.blob_path(digest), bytes)?;
-                }
+                self.put_blobs(root, &signature.blobs)?;
                 update(root, |index| insert(index, &signature.entry))?;
             }
         }
         let location = format!("{}@{}", self.root().display(), descriptor.digest).into();
         Ok(Added { location, digest: layer.digest })
+    }
+
+    /// Writes blobs that are not there yet. All have SHA-256 digests, so one directory.
+    fn put_blobs(&self, root: &Path, blobs: &[(&Digest, &[u8])]) -> Result<(), LayoutError> {
+        let directory = root.join("blobs").join(Algorithm::Sha256.name());
+        create_dir(&directory)?;
+        let files = blobs.iter().map(|(digest, bytes)| (self.blob_path(digest), *bytes));
+        // The config is the same for all signatures; writing it anew would cost an fsync.
+        let missing = files.filter(|(path, bytes)| {
+            !fsutil::read_bounded(path, bytes.len() as u64).is_ok_and(|found| found == *bytes)
+        });
+        let missing: Vec<_> = missing.collect();
+        Ok(fsutil::write_all_atomic(&directory, &missing, Mode::ReadOnly)?)
     }
 
     /// Takes the entries of a digest out of `index.json`.
@@ -162,17 +173,6 @@ impl OciLayout {
 pub(super) struct Signature<'a> {
     pub(super) blobs: [(&'a Digest, &'a [u8]); 3],
     pub(super) entry: Entry<'a>,
-}
-
-fn put_blob(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
-    // The config is the same for all signatures; writing it anew would cost two fsyncs.
-    if fsutil::read_bounded(path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
-        return Ok(());
-    }
-    if let Some(directory) = path.parent() {
-        create_dir(directory)?;
-    }
-    Ok(fsutil::write_atomic(path, bytes, Mode::ReadOnly)?)
 }
 
 /// Replaces the `index.json` of a directory, under the lock.
