@@ -379,6 +379,26 @@ pub fn against(
     given::check(context, views.docker.as_ref(), views.oci.as_ref(), given)
 }
 
+/// Which of the manifests that an archive carries along are of the image that `options` choose. One
+/// of another image in the archive is none of them, which is no error.
+///
+/// # Errors
+/// [`GenerateError`]: no image is chosen where there are several, or a manifest contradicts the
+/// archive: it is of no image in it, or its config or number of layers is not that of its image.
+pub fn carried_with(
+    source: Source,
+    carried: Vec<GivenManifest>,
+    options: &Options,
+) -> Result<Vec<GivenManifest>, GenerateError> {
+    let options = &Options { content: Content::Manifest, ..options.clone() };
+    let (encoders, progress) = (&NoEncoders, &());
+    let jobs = Jobs { work: Work::Hash, encoders, threads: options.threads, progress };
+    let mut archive = Archive::read(source, &jobs, options.limits)?;
+    let views = Views::read(&archive)?;
+    let context = Context { archive: &mut archive, options, progress, notes: Vec::new() };
+    given::of_image(context, views.docker.as_ref(), views.oci.as_ref(), carried)
+}
+
 /// The manifest of an image without layers: a graph-driver engine pushes it, but can't save it
 /// (spec/docker.md §4.2). Its config is all there is of it.
 ///

@@ -1,11 +1,12 @@
-//! `dockseal attach` and `dockseal detach`: signatures between files and OCI layouts.
+//! `dockseal attach` and `dockseal detach`: signatures between files, and OCI layouts and archives.
 
 use std::path::PathBuf;
 
 use crate::fsutil::{self, Mode};
 use crate::sign::attachable;
-use crate::signature::envelope::EnvelopeFormat;
+use crate::signature::envelope::{Envelope, EnvelopeFormat};
 use crate::signature::x509::CertificateRules;
+use crate::store::layout::OciLayout;
 use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
 
 use super::context::Context;
@@ -13,65 +14,144 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
 use super::sign::ManifestForm;
-use super::subject::{Subject, in_layout};
+use super::source::ImageArgs;
+use super::subject::{ImageSubject, Subject, in_layout};
 
 /// Arguments of `dockseal attach`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal attach image.jws.sig --to image.tar
+  dockseal attach image.jws.sig --to docker-archive:image.tar:app:1 --manifest manifest.json
+  dockseal attach image.jws.sig --oci-layout layout:v1
+
+An archive that does not hold the signed manifest gets that, too: it still loads into every engine,
+and `dockseal verify image.tar` needs nothing else.")]
 pub(super) struct AttachArgs {
     /// Files with signatures
     #[arg(required = true, value_name = "SIGNATURE")]
     signatures: Vec<PathBuf>,
-    /// The image they sign: DIR:TAG or DIR@DIGEST
-    #[arg(long, value_name = "REFERENCE")]
-    oci_layout: String,
+    /// The image they sign: DIR:TAG or DIR@DIGEST; a tar will do for DIR
+    #[arg(long, value_name = "REFERENCE", required_unless_present = "to", conflicts_with = "to")]
+    oci_layout: Option<String>,
+    /// The image archive to put them into
+    #[arg(long, value_name = "SOURCE")]
+    to: Option<String>,
+    /// The manifest that was signed, where the archive does not hold it and a push would send another
+    /// one; repeatable: an index first, then the manifest below it
+    #[arg(long, value_name = "FILE", requires = "to")]
+    manifest: Vec<PathBuf>,
     /// Form of the signature manifest; notation 1.3 does not see oci1.1
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     signature_manifest: ManifestForm,
+    #[command(flatten, next_help_heading = "Image options")]
+    image: ImageArgs,
 }
 
 impl AttachArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let subject = in_layout(&self.oci_layout)?;
+        let envelopes = self.signatures.iter().map(|path| read_input(path, MAX_ENVELOPE_BYTES));
+        let envelopes = envelopes.collect::<Result<Vec<_>, _>>()?;
+        let (subject, layout) = self.place(&envelopes, context)?;
         // All are judged before the first is written.
-        let mut envelopes = Vec::new();
-        for path in &self.signatures {
-            let bytes = read_input(path, MAX_ENVELOPE_BYTES)?;
-            let envelope = attachable(&subject.descriptor, &bytes, CertificateRules::Strict)
+        let mut attached = Vec::new();
+        for (path, bytes) in self.signatures.iter().zip(&envelopes) {
+            let envelope = attachable(&subject.descriptor, bytes, CertificateRules::Strict)
                 .map_err(|error| Failure::from(error).prefixed(&path.display().to_string()))?;
-            envelopes.push(envelope);
+            attached.push(envelope);
         }
-        let Subject { layout: Some(layout), .. } = &subject else { return Ok(()) };
-        let store = layout.clone().writing(self.signature_manifest.into());
-        for envelope in &envelopes {
+        let store = layout.writing(self.signature_manifest.into());
+        for envelope in &attached {
             let added = store.add(&subject.descriptor, envelope)?;
             context.printer.note(format_args!("Signature written to {}", added.location.display()));
         }
-        let count = envelopes.len();
+        let count = attached.len();
         let reference = subject.reference();
         Ok(context.printer.line(format_args!("Attached {count} signatures to {reference}"))?)
     }
+
+    /// What is signed, and the layout for the signatures.
+    fn place(
+        &self,
+        envelopes: &[Vec<u8>],
+        context: &Context,
+    ) -> Result<(Subject, OciLayout), Failure> {
+        if let Some(reference) = &self.oci_layout {
+            let subject = in_layout(reference)?;
+            let layout = subject.layout.clone().ok_or_else(no_layout)?;
+            return Ok((subject, layout));
+        }
+        let source = self.to.as_deref().unwrap_or_default();
+        let image = ImageSubject { source, manifest: &self.manifest, image: &self.image };
+        // An archive may have been signed as more than one manifest; the first signature says which.
+        let target = envelopes.first().and_then(|bytes| {
+            let content = Envelope::decode_any(bytes).ok()?.unverified_content().ok()?;
+            Some(content.payload().target().clone())
+        });
+        let is_signed = |subject: &Subject| {
+            target.as_ref().is_none_or(|it| it.same_content(&subject.descriptor))
+        };
+        let first = image.resolve(context)?;
+        let subject = match is_signed(&first) {
+            true => first,
+            false => image.other(&first, &is_signed, context)?.unwrap_or(first),
+        };
+        let layout = image.embedding(&subject)?;
+        Ok((subject, layout))
+    }
+}
+
+fn no_layout() -> Failure {
+    Failure::new(Exit::Internal, "the image is in no layout")
 }
 
 /// Arguments of `dockseal detach`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal detach --from image.tar -o signatures
+  dockseal detach --oci-layout layout:v1")]
 pub(super) struct DetachArgs {
-    /// The signed image: DIR:TAG or DIR@DIGEST
-    #[arg(long, value_name = "REFERENCE")]
-    oci_layout: String,
+    /// The signed image: DIR:TAG or DIR@DIGEST; a tar will do for DIR
+    #[arg(
+        long,
+        value_name = "REFERENCE",
+        required_unless_present = "from",
+        conflicts_with = "from"
+    )]
+    oci_layout: Option<String>,
+    /// The signed image archive
+    #[arg(long, value_name = "SOURCE")]
+    from: Option<String>,
     /// Directory to write the files to
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
+    #[command(flatten, next_help_heading = "Image options")]
+    image: ImageArgs,
 }
 
 impl DetachArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let subject = in_layout(&self.oci_layout)?;
-        let Subject { layout: Some(layout), .. } = &subject else { return Ok(()) };
-        let found = layout.list(&subject.descriptor)?;
-        if found.is_empty() {
+        let (subject, layout) = match (&self.oci_layout, &self.from) {
+            (Some(reference), _) => {
+                let subject = in_layout(reference)?;
+                let layout = subject.layout.clone();
+                (subject, layout)
+            }
+            (None, from) => {
+                let source = from.as_deref().unwrap_or_default();
+                let image = ImageSubject { source, manifest: &[], image: &self.image };
+                let subject = image.resolve_to_list(context)?;
+                let layout = subject.inside.clone();
+                (subject, layout)
+            }
+        };
+        let found = match &layout {
+            Some(layout) => layout.list(&subject.descriptor)?,
+            None => Vec::new(),
+        };
+        let (Some(layout), false) = (layout, found.is_empty()) else {
             let message = format!("no signature is associated with {}", subject.reference());
             return Err(Failure::new(Exit::NoSignature, message));
-        }
+        };
         for signature in &found {
             let bytes = match layout.read(signature) {
                 Ok(bytes) => bytes,

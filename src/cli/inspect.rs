@@ -20,7 +20,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Format;
 use super::read_input;
-use super::subject::in_layout;
+use super::source::{ImageArgs, is_in_layout};
+use super::subject::{ImageSubject, Subject, in_layout};
 use super::tree::Tree;
 
 /// Artifact type of signatures.
@@ -32,20 +33,27 @@ const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
 /// Arguments of `dockseal inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectArgs {
-    /// A signature file, or with --oci-layout an image: DIR:TAG or DIR@DIGEST
+    /// A signature file, or a signed archive: docker-archive:, oci-archive:; with --oci-layout an
+    /// image: DIR:TAG or DIR@DIGEST
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
-    /// SOURCE is in an OCI image layout directory
+    /// SOURCE is in an OCI image layout, a directory or a tar
     #[arg(long)]
     oci_layout: bool,
 }
 
 impl InspectArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        match self.oci_layout {
-            true => inspect_layout(context, &self.source.to_string_lossy()),
-            false => inspect_file(context, &self.source),
+        let source = &*self.source.to_string_lossy();
+        if self.oci_layout {
+            return inspect_layout(context, &in_layout(source)?);
         }
+        if !source.starts_with("docker-archive:") && !is_in_layout(source) {
+            return inspect_file(context, &self.source);
+        }
+        let image = &ImageArgs::default();
+        let subject = ImageSubject { source, manifest: &[], image }.resolve_to_list(context)?;
+        inspect_layout(context, &subject)
     }
 }
 
@@ -76,16 +84,16 @@ fn inspect_file(context: &Context, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn inspect_layout(context: &Context, reference: &str) -> Result<(), Failure> {
-    let subject = in_layout(reference)?;
-    let found = match &subject.layout {
+fn inspect_layout(context: &Context, subject: &Subject) -> Result<(), Failure> {
+    let store = subject.layout.as_ref().or(subject.inside.as_ref());
+    let found = match store {
         Some(layout) => layout.list(&subject.descriptor)?,
         None => Vec::new(),
     };
     let mut views = Vec::new();
     for signature in &found {
         let name = signature.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
-        let bytes = subject.layout.as_ref().map(|layout| layout.read(signature));
+        let bytes = store.map(|layout| layout.read(signature));
         // One that can't be shown does not hide the others.
         match bytes.map(|bytes| View::new(&bytes?)) {
             Some(Ok(view)) => views.push((name, view)),

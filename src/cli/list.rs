@@ -2,9 +2,6 @@
 
 use serde_json::json;
 
-use crate::store::SignatureStore;
-use crate::store::cache::SignatureCache;
-
 use super::context::Context;
 use super::failure::Failure;
 use super::inspect::SIGNATURE_TYPE;
@@ -22,11 +19,8 @@ pub(super) struct ListArgs {
 
 impl ListArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let subject = self.subject.resolve(context)?;
-        let found = match &subject.layout {
-            Some(layout) => layout.list(&subject.descriptor)?,
-            None => SignatureCache::new(&context.dirs.cache()?).list(&subject.descriptor)?,
-        };
+        let subject = self.subject.resolve_to_list(context)?;
+        let found = subject.signatures(context)?.list(&subject.descriptor)?;
         // In a layout a signature goes by its manifest, elsewhere by its envelope.
         let digests: Vec<_> = found
             .iter()

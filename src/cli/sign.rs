@@ -46,13 +46,17 @@ pub(super) struct SignArgs {
     /// layout, else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Put the signature into the image archive, and the manifest if the archive does not hold it
+    #[arg(long, conflicts_with_all = ["output", "oci_layout", "local", "descriptor"],
+        group = "in_layout")]
+    embed: bool,
     /// Sign every manifest below an index too, each with a signature of its own
     #[arg(long, conflicts_with = "output")]
     recursive: bool,
     #[command(flatten)]
     format: FormatArgs,
-    /// Form of the signature manifest in an OCI layout; notation 1.3 does not see oci1.1
-    #[arg(long, value_enum, default_value_t, value_name = "FORM", requires = "oci_layout")]
+    /// Form of the signature manifest in an OCI layout or archive; notation 1.3 does not see oci1.1
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", requires = "in_layout")]
     signature_manifest: ManifestForm,
     /// Sign with certificates that notation accepts and dockseal would not
     #[arg(long)]
@@ -348,10 +352,14 @@ impl SignArgs {
         subject: &Subject,
         context: &Context,
     ) -> Result<Box<dyn SignatureStore>, Failure> {
-        Ok(match &subject.layout {
-            Some(layout) => Box::new(layout.clone().writing(self.signature_manifest.into())),
-            None => Box::new(SignatureCache::new(&context.dirs.cache()?)),
-        })
+        let layout = match (self.embed, &subject.layout, &subject.inside) {
+            (true, ..) => self.subject.of_image()?.embedding(subject)?,
+            (false, Some(layout), _) | (false, None, Some(layout)) => layout.clone(),
+            (false, None, None) => {
+                return Ok(Box::new(SignatureCache::new(&context.dirs.cache()?)));
+            }
+        };
+        Ok(Box::new(layout.writing(self.signature_manifest.into())))
     }
 
     /// The input is never overwritten.

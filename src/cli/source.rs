@@ -17,6 +17,8 @@ use crate::generate::{
 use crate::gogzip::Generation;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::store::SignatureStore as _;
+use crate::store::layout::OciLayout;
 
 use super::containerd::ContainerdArgs;
 use super::context::Context;
@@ -78,9 +80,7 @@ impl FromStr for Source {
         };
         if let Some(rest) = text.strip_prefix("docker-archive:") {
             split(rest)
-        } else if let Some(rest) = text.strip_prefix("oci-archive:") {
-            split(rest)
-        } else if let Some(rest) = text.strip_prefix("oci:") {
+        } else if let Some(rest) = in_layout(text) {
             match rest.split_once('@') {
                 Some((path, digest)) => archive(path, Some(digest)),
                 None => split(rest),
@@ -96,6 +96,16 @@ impl FromStr for Source {
             archive(text, None)
         }
     }
+}
+
+/// What follows the transports whose images are in an OCI layout.
+fn in_layout(text: &str) -> Option<&str> {
+    text.strip_prefix("oci-archive:").or_else(|| text.strip_prefix("oci:"))
+}
+
+/// Whether a source is by its transport in an OCI layout, where its signatures are too.
+pub(super) fn is_in_layout(text: &str) -> bool {
+    in_layout(text).is_some()
 }
 
 impl fmt::Display for Source {
@@ -122,6 +132,8 @@ pub(super) struct Question {
     pub(super) signing: bool,
     /// The archive, where it is open already.
     pub(super) held: Held,
+    /// Whether what an archive carries along of manifests is left aside.
+    pub(super) anew: bool,
 }
 
 /// An archive that is open already.
@@ -223,16 +235,7 @@ impl ImageArgs {
             Source::Containerd { name } => return self.in_containerd(name, question, context),
             Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
         };
-        let image = match (image, &self.image) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::usage("the image is named twice, in SOURCE and with --image"));
-            }
-            (Some(name), None) => {
-                let choice = name.parse::<ImageChoice>();
-                Some(choice.map_err(|error| Failure::usage(error.to_string()))?)
-            }
-            (None, image) => image.clone(),
-        };
+        let image = self.choice(image.as_deref())?;
         let generated = self.answer(stream, image.clone(), question, context)?;
         if question.manifest.is_some() || !self.push.is_asked() {
             return Ok(generated);
@@ -248,6 +251,54 @@ impl ImageArgs {
                 .with_hint(Some("name the archive instead of piping it".to_owned()))),
         };
         self.push.settle(generated, &Known::default(), &options, &mut again, context)
+    }
+
+    /// The manifests of an image that its archive carries along, those that are signed first.
+    pub(super) fn carried(
+        &self,
+        source: &Source,
+        layout: &OciLayout,
+        question: &Question,
+        context: &Context,
+    ) -> Result<Vec<GivenManifest>, Failure> {
+        let carried = layout.carried_manifests()?;
+        if carried.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (path, image) = match source {
+            Source::Archive { path, image } => (path.as_path(), image),
+            Source::Stdin { image } => (Path::new("-"), image),
+            _ => return Ok(Vec::new()),
+        };
+        let refused = |failure: Failure| failure.prefixed(&path.display().to_string());
+        let given = carried.into_iter().map(|it| GivenManifest::new(it.bytes, it.below));
+        let given = given
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| refused(Failure::of(Exit::Malformed, &error)))?;
+        let archive = question.held()?.unwrap_or_else(|| archive::Source::Path(path.to_owned()));
+        let options = self.options(self.choice(image.as_deref())?, question.content, context);
+        let given = generate::carried_with(archive, given, &options)
+            .map_err(|error| refused(error.into()))?;
+        let mut ranked = Vec::new();
+        for each in given {
+            ranked.push((layout.list(each.descriptor())?.is_empty(), each));
+        }
+        ranked.sort_by_key(|(is_unsigned, _)| *is_unsigned);
+        Ok(ranked.into_iter().map(|(_, given)| given).collect())
+    }
+
+    /// The image that SOURCE or an option names.
+    fn choice(&self, in_source: Option<&str>) -> Result<Option<ImageChoice>, Failure> {
+        match (in_source, &self.image) {
+            (Some(_), Some(_)) => {
+                Err(Failure::usage("the image is named twice, in SOURCE and with --image"))
+            }
+            (Some(name), None) => {
+                let choice = name.parse::<ImageChoice>();
+                Ok(Some(choice.map_err(|error| Failure::usage(error.to_string()))?))
+            }
+            (None, image) => Ok(image.clone()),
+        }
     }
 
     /// Answers a question about an image in an archive that is at hand.
@@ -411,6 +462,7 @@ mod tests {
             ("docker-archive:a.tar:b:1", archive("a.tar", Some("b:1"))),
             ("docker-archive:-", Ok(Source::Stdin { image: None })),
             ("oci-archive:a.tar:v1", archive("a.tar", Some("v1"))),
+            ("oci-archive:a.tar@sha256:12", archive("a.tar", Some("sha256:12"))),
             ("oci:dir", archive("dir", None)),
             ("oci:dir:v1", archive("dir", Some("v1"))),
             ("oci:dir@sha256:12", archive("dir", Some("sha256:12"))),

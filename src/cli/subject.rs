@@ -1,9 +1,11 @@
 //! What is signed or verified: a manifest file, standard input, or a descriptor.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::content::archive;
 use crate::content::limits::Limits;
 use crate::generate::{BoundBlob, Content, Generated, GivenManifest, Origin};
 use crate::gogzip::Generation;
@@ -13,13 +15,16 @@ use crate::image::json::{self, Rules};
 use crate::image::local::{Agreement, LocalDocument, MediaTypeSource};
 use crate::image::manifest::MAX_BYTES;
 use crate::image::media_type;
-use crate::store::layout::{LayoutReference, OciLayout};
+use crate::store::SignatureStore;
+use crate::store::cache::SignatureCache;
+use crate::store::layout::{LayoutError, LayoutReference, OciLayout};
+use crate::store::with_cache::WithCache;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
-use super::source::{Held, ImageArgs, Question, Source};
+use super::source::{Held, ImageArgs, Question, Source, is_in_layout};
 
 /// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
@@ -31,8 +36,8 @@ pub(super) struct SubjectArgs {
     /// SOURCE is a file with the manifest itself
     #[arg(long, short)]
     local: bool,
-    /// SOURCE is in an OCI image layout directory; signatures are there too
-    #[arg(long, conflicts_with = "local")]
+    /// SOURCE is in an OCI image layout, a directory or a tar; signatures are there too
+    #[arg(long, conflicts_with = "local", group = "in_layout")]
     oci_layout: bool,
     /// Descriptor instead of content: JSON, or @FILE with JSON
     #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["source", "local", "oci_layout"])]
@@ -69,8 +74,21 @@ pub(super) struct Subject {
     pub(super) path: Option<PathBuf>,
     /// The layout it is in.
     pub(super) layout: Option<OciLayout>,
-    /// The encoder generation with which its manifest would be another one.
-    pub(super) alternative: Option<Generation>,
+    /// The layouts inside the archive that it is in.
+    pub(super) inside: Option<OciLayout>,
+    /// Other manifests that it may have been signed as, in the order in which they are tried.
+    pub(super) alternatives: Vec<Alternative>,
+}
+
+/// Another manifest of an image.
+#[derive(Clone, Debug)]
+pub(super) enum Alternative {
+    /// One that is carried along in the archive.
+    Carried(GivenManifest),
+    /// The one that a push sends, whatever is carried along.
+    Generated,
+    /// The one that an engine with another encoder pushes.
+    Generation(Generation),
 }
 
 /// Whether the descriptor was computed from content.
@@ -107,6 +125,17 @@ impl Subject {
             Some(name) => format!("{name}@{}", descriptor.digest),
             None => descriptor.digest.to_string(),
         }
+    }
+
+    /// Where its signatures are: beside it, else in the cache, and inside its archive.
+    pub(super) fn signatures(&self, context: &Context) -> Result<Box<dyn SignatureStore>, Failure> {
+        let cache = context.dirs.cache().map(|cache| SignatureCache::new(&cache));
+        Ok(match (&self.layout, &self.inside, cache) {
+            (Some(layout), _, _) => Box::new(layout.clone()),
+            (None, Some(inside), Ok(cache)) => Box::new(WithCache::new(cache, inside.clone())),
+            (None, Some(inside), Err(_)) => Box::new(inside.clone()),
+            (None, None, cache) => Box::new(cache?),
+        })
     }
 
     /// The blobs of the image that were bound to it.
@@ -163,7 +192,7 @@ impl SubjectArgs {
         context: &Context,
     ) -> Result<Subject, Failure> {
         if let Some(text) = &self.descriptor {
-            return given(text, context);
+            return described(text, context);
         }
         let Some(source) = &self.source else {
             return Err(Failure::usage("a manifest is needed: --local FILE"));
@@ -174,97 +203,36 @@ impl SubjectArgs {
         if self.local {
             return self.local(Path::new(source), context);
         }
-        let question = Question { manifest: self.given()?, content, held, signing };
-        self.image(source, &self.image, &question, context)
+        let question = Question { content, held, signing, ..Question::default() };
+        self.of_image()?.find(question, context)
     }
 
-    /// The image in an archive or a directory, if that is what is asked about.
-    pub(super) fn archive(&self) -> Result<Source, Failure> {
+    /// The image, if that is what is asked about.
+    pub(super) fn of_image(&self) -> Result<ImageSubject<'_>, Failure> {
         match &self.source {
             Some(source) if !self.local && !self.oci_layout => {
-                source.parse().map_err(Failure::usage)
+                Ok(ImageSubject { source, manifest: &self.manifest, image: &self.image })
             }
             _ => Err(Failure::usage("an image archive is needed")),
         }
     }
 
+    /// Finds the subject where only its signatures are asked about.
+    pub(super) fn resolve_to_list(&self, context: &Context) -> Result<Subject, Failure> {
+        match self.of_image() {
+            Ok(image) => image.resolve_to_list(context),
+            Err(_) => self.resolve(context),
+        }
+    }
+
+    /// The image in an archive or a directory, if that is what is asked about.
+    pub(super) fn archive(&self) -> Result<Source, Failure> {
+        self.of_image()?.source.parse().map_err(Failure::usage)
+    }
+
     /// Options of the image.
     pub(super) fn image_args(&self) -> &ImageArgs {
         &self.image
-    }
-
-    /// The manifests that are carried along with the image.
-    fn given(&self) -> Result<Option<GivenManifest>, Failure> {
-        let Some((target, below)) = self.manifest.split_first() else { return Ok(None) };
-        let read = |path: &PathBuf| read_input(path, MAX_BYTES as u64);
-        let below = below.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let given = GivenManifest::new(read(target)?, below).map_err(|error| {
-            Failure::of(Exit::Malformed, &error).prefixed(&target.display().to_string())
-        })?;
-        Ok(Some(given))
-    }
-
-    /// An image: its manifest is generated here or its content bound to a given one, so every byte
-    /// that the question asks for has been hashed.
-    fn image(
-        &self,
-        source: &str,
-        image: &ImageArgs,
-        question: &Question,
-        context: &Context,
-    ) -> Result<Subject, Failure> {
-        let parsed: Source = source.parse().map_err(Failure::usage)?;
-        let generated = image.examine(&parsed, question, context).map_err(|failure| {
-            // A manifest where an image was meant is the likely slip.
-            let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
-            if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
-        })?;
-        let is_stdin = matches!(parsed, Source::Stdin { .. });
-        let (path, is_engine) = match parsed {
-            Source::Archive { path, .. } => (Some(path), false),
-            Source::Daemon { .. } => (None, true),
-            Source::Containerd { .. } | Source::Stdin { .. } => (None, false),
-        };
-        // Standard input can't be read again. An engine tells what it would push itself, but its
-        // image may have been signed where another one pushed it.
-        let again = path.is_some() || question.held.is_some() || is_engine;
-        let alternative = match generated.origin {
-            Origin::Rendered(generation) if again && !image.names_generation() => {
-                Some(generation.other())
-            }
-            _ => None,
-        };
-        Ok(Subject {
-            descriptor: generated.descriptor.clone(),
-            image: Some(generated),
-            name: match &path {
-                Some(path) => Some(path.display().to_string()),
-                None => (!is_stdin).then(|| source.to_owned()),
-            },
-            content: match question.content {
-                Content::Full => ContentSeen::Full,
-                Content::Manifest => ContentSeen::Manifest,
-            },
-            path,
-            layout: None,
-            alternative,
-        })
-    }
-
-    /// The same image as an engine of the other encoder generation pushes it, where that is not
-    /// settled: the archive does not say which engine signed it.
-    pub(super) fn other_generation(
-        &self,
-        subject: &Subject,
-        held: Held,
-        context: &Context,
-    ) -> Result<Option<Subject>, Failure> {
-        let (Some(generation), Some(source)) = (subject.alternative, &self.source) else {
-            return Ok(None);
-        };
-        let image = self.image.clone().with_generation(generation);
-        let question = Question { held, ..Question::default() };
-        self.image(source, &image, &question, context).map(Some)
     }
 
     fn local(&self, source: &Path, context: &Context) -> Result<Subject, Failure> {
@@ -288,8 +256,199 @@ impl SubjectArgs {
             image: None,
             path: (!is_stdin).then(|| source.to_owned()),
             layout: None,
-            alternative: None,
+            inside: None,
+            alternatives: Vec::new(),
         })
+    }
+}
+
+/// An image, in whatever holds images, and the manifests in files that are carried along with it.
+#[derive(Clone, Copy)]
+pub(super) struct ImageSubject<'a> {
+    /// Where it is.
+    pub(super) source: &'a str,
+    /// Manifests in files.
+    pub(super) manifest: &'a [PathBuf],
+    /// Options.
+    pub(super) image: &'a ImageArgs,
+}
+
+impl ImageSubject<'_> {
+    /// Finds the image and hashes every byte of it.
+    pub(super) fn resolve(&self, context: &Context) -> Result<Subject, Failure> {
+        self.find(Question::default(), context)
+    }
+
+    /// Finds the manifest of the image that is the one that is wanted, if the first is not.
+    pub(super) fn other(
+        &self,
+        first: &Subject,
+        is_wanted: &dyn Fn(&Subject) -> bool,
+        context: &Context,
+    ) -> Result<Option<Subject>, Failure> {
+        let mut pending: VecDeque<_> = first.alternatives.iter().cloned().collect();
+        while let Some(other) = pending.pop_front() {
+            let other = self.alternative(&other, None, context)?;
+            if is_wanted(&other) {
+                return Ok(Some(other));
+            }
+            pending.extend(other.alternatives);
+        }
+        Ok(None)
+    }
+
+    /// An image: its manifest is generated here or its content bound to a given one, so every byte
+    /// that the question asks for has been hashed. What its archive carries along is taken as given.
+    fn find(&self, mut question: Question, context: &Context) -> Result<Subject, Failure> {
+        let Self { source, image, .. } = *self;
+        if question.manifest.is_none() && !question.anew {
+            question.manifest = given(self.manifest)?;
+        }
+        let parsed: Source = source.parse().map_err(Failure::usage)?;
+        let is_asked = !question.signing || is_in_layout(source);
+        let inside = if is_asked { inside(&parsed, &question.held, image)? } else { None };
+        let mut alternatives = VecDeque::new();
+        if let (Some(layout), None, false) =
+            (&inside, &question.manifest, question.signing || question.anew)
+        {
+            let carried = image.carried(&parsed, layout, &question, context)?;
+            alternatives = carried.into_iter().map(Alternative::Carried).collect();
+        }
+        if let Some(Alternative::Carried(first)) = alternatives.pop_front() {
+            question.manifest = Some(first);
+            // Without the layers there is no other.
+            if question.content == Content::Full {
+                alternatives.push_back(Alternative::Generated);
+            }
+        }
+        let generated = image.examine(&parsed, &question, context).map_err(|failure| {
+            // A manifest where an image was meant is the likely slip.
+            let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
+            if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
+        })?;
+        let is_stdin = matches!(parsed, Source::Stdin { .. });
+        let (path, is_engine) = match parsed {
+            Source::Archive { path, .. } => (Some(path), false),
+            Source::Daemon { .. } => (None, true),
+            Source::Containerd { .. } | Source::Stdin { .. } => (None, false),
+        };
+        // Standard input can't be read again. An engine tells what it would push itself, but its
+        // image may have been signed where another one pushed it.
+        let again = path.is_some() || question.held.is_some() || is_engine;
+        if let Origin::Rendered(generation) = generated.origin
+            && again
+            && !image.names_generation()
+        {
+            alternatives.push_back(Alternative::Generation(generation.other()));
+        }
+        Ok(Subject {
+            descriptor: generated.descriptor.clone(),
+            image: Some(generated),
+            name: match &path {
+                Some(path) => Some(path.display().to_string()),
+                None => (!is_stdin).then(|| source.to_owned()),
+            },
+            content: match question.content {
+                Content::Full => ContentSeen::Full,
+                Content::Manifest => ContentSeen::Manifest,
+            },
+            path,
+            layout: None,
+            inside,
+            alternatives: alternatives.into(),
+        })
+    }
+
+    /// The same image as another manifest: the archive does not say which one was signed.
+    pub(super) fn alternative(
+        &self,
+        other: &Alternative,
+        held: Held,
+        context: &Context,
+    ) -> Result<Subject, Failure> {
+        let mut image = self.image.clone();
+        let mut question = Question { held, anew: true, ..Question::default() };
+        match other {
+            Alternative::Carried(given) => question.manifest = Some(given.clone()),
+            Alternative::Generated => {}
+            Alternative::Generation(generation) => image = image.with_generation(*generation),
+        }
+        ImageSubject { image: &image, ..*self }.find(question, context)
+    }
+
+    /// Finds the subject where only its signatures are asked about: layers are not hashed unless its
+    /// manifest follows from them.
+    pub(super) fn resolve_to_list(&self, context: &Context) -> Result<Subject, Failure> {
+        let parsed: Source = self.source.parse().map_err(Failure::usage)?;
+        if matches!(parsed, Source::Archive { path, .. } if path.is_file()) {
+            let question = Question { content: Content::Manifest, ..Question::default() };
+            match self.find(question, context) {
+                Err(failure) if failure.exit == Exit::NotDeterminable => {}
+                result => return result,
+            }
+        }
+        self.resolve(context)
+    }
+
+    /// The layouts inside the archive of the subject, into which signatures can be put, with all that
+    /// has to be carried along with them: the manifest, those that were given below it, the config.
+    pub(super) fn embedding(&self, subject: &Subject) -> Result<OciLayout, Failure> {
+        let parsed: Source = self.source.parse().map_err(Failure::usage)?;
+        let (Source::Archive { path, .. }, Some(image)) = (&parsed, &subject.image) else {
+            return Err(Failure::usage("signatures can be put into image archives only")
+                .with_hint(Some("docker save IMAGE -o image.tar".to_owned())));
+        };
+        if !path.is_file() {
+            return Err(Failure::usage(format!("{} is no archive file", path.display()))
+                .with_hint(Some("for a layout directory: --oci-layout DIR:TAG".to_owned())));
+        }
+        let Some(layout) = inside(&parsed, &None, self.image)? else {
+            let message = format!("{} is no image archive", path.display());
+            return Err(Failure::new(Exit::Malformed, message));
+        };
+        let below = self.manifest.iter().skip(1).map(read_manifest);
+        let below = below.collect::<Result<Vec<_>, _>>()?;
+        let documents = std::iter::once(image.bytes.clone()).chain(below);
+        let is_config = |blob: &&BoundBlob| media_type::is_config(&blob.descriptor.media_type);
+        let configs = image.blobs.iter().filter(is_config).map(|blob| blob.member.as_str());
+        Ok(layout.carrying(documents, configs)?)
+    }
+}
+
+/// The manifests that are carried along with an image, in files.
+fn given(files: &[PathBuf]) -> Result<Option<GivenManifest>, Failure> {
+    let Some((target, below)) = files.split_first() else { return Ok(None) };
+    let below = below.iter().map(read_manifest).collect::<Result<Vec<_>, _>>()?;
+    let given = GivenManifest::new(read_manifest(target)?, below).map_err(|error| {
+        Failure::of(Exit::Malformed, &error).prefixed(&target.display().to_string())
+    })?;
+    Ok(Some(given))
+}
+
+fn read_manifest(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+    read_input(path, MAX_BYTES as u64)
+}
+
+/// The layouts inside an archive; a layout directory is one itself.
+fn inside(source: &Source, held: &Held, image: &ImageArgs) -> Result<Option<OciLayout>, Failure> {
+    let (path, held) = match (source, held) {
+        (Source::Archive { path, .. }, held) => (path.as_path(), held),
+        (Source::Stdin { .. }, Some(_)) => (Path::new("-"), held),
+        _ => return Ok(None),
+    };
+    if path.is_dir() {
+        let is_layout = path.join("oci-layout").exists();
+        return Ok(is_layout.then(|| OciLayout::open(path)).transpose()?);
+    }
+    let source = match held {
+        Some(file) => archive::Source::File(file.try_clone()?),
+        // What can't be read twice is not looked into, and what is not there is told later.
+        None if path.is_file() => archive::Source::Path(path.to_owned()),
+        None => return Ok(None),
+    };
+    match OciLayout::in_archive(path, source, image.limits()) {
+        Err(LayoutError::NotALayout { .. }) => Ok(None),
+        layout => Ok(Some(layout?)),
     }
 }
 
@@ -305,7 +464,8 @@ pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
         image: None,
         path: None,
         layout: Some(layout),
-        alternative: None,
+        inside: None,
+        alternatives: Vec::new(),
     })
 }
 
@@ -326,7 +486,7 @@ const RULES: Rules = Rules {
     free_maps: &["annotations"],
 };
 
-fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
+fn described(text: &str, context: &Context) -> Result<Subject, Failure> {
     let bytes = match text.strip_prefix('@') {
         Some(path) => read_input(Path::new(path), MAX_BYTES as u64)?,
         None => text.as_bytes().to_vec(),
@@ -354,7 +514,8 @@ fn given(text: &str, context: &Context) -> Result<Subject, Failure> {
         image: None,
         path: None,
         layout: None,
-        alternative: None,
+        inside: None,
+        alternatives: Vec::new(),
     })
 }
 

@@ -1,15 +1,15 @@
 //! `dockseal verify`
 
+use std::collections::VecDeque;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::generate::{Content, Generated};
+use crate::generate::{Content, Generated, Note};
 use crate::image::descriptor::Descriptor;
 use crate::signature::x509::CertificateRules;
-use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
 use crate::trust::crls::{CrlCache, RevocationData, read_crl, read_ocsp_response};
@@ -220,10 +220,11 @@ impl VerifyArgs {
         }
         let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
         let (subject, verdict) =
-            self.or_other_generation(&verifier, subject, first, held, context)?;
+            self.or_other_manifest(&verifier, subject, first, held, context)?;
         match verdict {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
+                warn_about_others(&subject, context.printer);
                 let mut more = json!({"content": report::content(&subject)});
                 if let (Some(image), Some(then)) = (&subject.image, then) {
                     add(&mut more, "loaded", then(image)?);
@@ -260,7 +261,7 @@ impl VerifyArgs {
     }
 
     /// A second try, where the first found no signature of this manifest and the image has another.
-    fn or_other_generation(
+    fn or_other_manifest(
         &self,
         verifier: &Verifier<'_>,
         subject: Subject,
@@ -274,14 +275,18 @@ impl VerifyArgs {
         if !is_other_content {
             return Ok((subject, verdict));
         }
-        let Some(other) = self.subject.other_generation(&subject, held, context)? else {
-            return Ok((subject, verdict));
-        };
-        Ok(match verifier.verify(&other.descriptor, &*self.store(&other, context)?) {
-            Ok(verdict) => (other, Ok(verdict)),
-            // The first failure is about the manifest that `dockseal manifest` shows.
-            Err(_) => (subject, verdict),
-        })
+        let mut pending: VecDeque<_> = subject.alternatives.iter().cloned().collect();
+        while let Some(other) = pending.pop_front() {
+            let other = self.subject.of_image()?.alternative(&other, held.clone(), context)?;
+            pending.extend(other.alternatives.iter().cloned());
+            // The first failure is about the manifest that is carried along, or that `dockseal
+            // manifest` shows.
+            if let Ok(verdict) = verifier.verify(&other.descriptor, &*self.store(&other, context)?)
+            {
+                return Ok((other, Ok(verdict)));
+            }
+        }
+        Ok((subject, verdict))
     }
 
     fn statement<'p>(&self, policy: &'p OciPolicy) -> Result<&'p Statement, Failure> {
@@ -301,13 +306,12 @@ impl VerifyArgs {
         subject: &Subject,
         context: &Context,
     ) -> Result<Box<dyn SignatureStore>, Failure> {
-        Ok(match (self.signature.split_first(), &subject.layout) {
-            (Some((first, others)), _) => {
-                Box::new(DetachedFiles::new(first.clone(), others.iter().cloned()))
+        match self.signature.split_first() {
+            Some((first, others)) => {
+                Ok(Box::new(DetachedFiles::new(first.clone(), others.iter().cloned())))
             }
-            (None, Some(layout)) => Box::new(layout.clone()),
-            (None, None) => Box::new(SignatureCache::new(&context.dirs.cache()?)),
-        })
+            None => subject.signatures(context),
+        }
     }
 }
 
@@ -388,6 +392,14 @@ pub(super) fn print_metadata(printer: Printer, trusted: &TrustedSignature) -> Re
 fn add(report: &mut Value, name: &str, value: Value) {
     if !value.is_null() {
         report[name] = value;
+    }
+}
+
+/// Says that an archive holds more than what was verified.
+fn warn_about_others(subject: &Subject, printer: Printer) {
+    let notes = subject.image.iter().flat_map(|image| &image.notes);
+    for note in notes.filter(|note| matches!(note, Note::OtherImages(_))) {
+        printer.warning(format_args!("{note}, nothing is known of them"));
     }
 }
 

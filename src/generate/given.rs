@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::error::GenerateError;
-use super::select::{Choosable, select};
+use super::select::{Choosable, matches, select};
 use super::views::{bound, images_below};
 use super::{BoundBlob, BoundBy, Content, Context, Generated, Note, Origin};
 use crate::content::archive::{
@@ -160,6 +160,52 @@ fn held(
     Ok(images)
 }
 
+/// Which of the manifests that an archive carries along are of the image that is asked about. What
+/// they say of config and layers is compared with the config; layers are not read.
+pub(super) fn of_image(
+    mut context: Context<'_>,
+    docker: Option<&DockerView>,
+    oci: Option<&OciView>,
+    carried: Vec<GivenManifest>,
+) -> Result<Vec<GivenManifest>, GenerateError> {
+    let choice = context.options.image.as_ref();
+    // What can't be chosen can't be verified, whatever is carried along.
+    match (docker, oci) {
+        (Some(docker), _) if choice.is_none() => _ = select(&docker.images, None)?,
+        (None, Some(oci)) if choice.is_none() => _ = select(&oci.entries, None)?,
+        _ => {}
+    }
+    let images = held(context.archive, docker, oci)?;
+    let mut of_image = Vec::new();
+    for given in carried {
+        let mut of_any = false;
+        for image in &images {
+            let path = path_to(context.archive, &given, &given.target, None, &image.config, 0)?;
+            let Some((_, manifest)) = path else { continue };
+            of_any = true;
+            bind(&mut context, image, &manifest)?;
+            let platform = context.options.platform.as_ref();
+            let is_it = context.options.image.as_ref().is_none_or(|it| matches(image, it));
+            if is_it && platform.is_none_or(|it| it.matches(&image.config.platform)) {
+                of_image.push(given.clone());
+                break;
+            }
+        }
+        if !of_any {
+            return Err(other_image(&given, &images));
+        }
+    }
+    Ok(of_image)
+}
+
+fn other_image(given: &GivenManifest, images: &[Held]) -> GenerateError {
+    GenerateError::OtherImage {
+        manifest: given.target.descriptor.digest.clone(),
+        is_index: matches!(given.target.document, Document::Index(_)),
+        available: images.iter().map(|image| image.config.digest.to_string()).collect(),
+    }
+}
+
 /// Checks the image against what was given, byte for byte.
 pub(super) fn check(
     mut context: Context<'_>,
@@ -181,11 +227,7 @@ pub(super) fn check(
         }
     }
     let Some((image, (path, manifest))) = found else {
-        return Err(GenerateError::OtherImage {
-            manifest: given.target.descriptor.digest.clone(),
-            is_index: matches!(given.target.document, Document::Index(_)),
-            available: images.iter().map(|image| image.config.digest.to_string()).collect(),
-        });
+        return Err(other_image(given, &images));
     };
     if let Some(wanted) = &context.options.platform
         && !wanted.matches(&image.config.platform)

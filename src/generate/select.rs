@@ -98,7 +98,7 @@ pub(super) fn select<'a, T: Choosable>(
     }
 }
 
-fn matches<T: Choosable>(image: &T, choice: &ImageChoice) -> bool {
+pub(super) fn matches<T: Choosable>(image: &T, choice: &ImageChoice) -> bool {
     if choice.id.as_ref() == Some(image.id()) {
         return true;
     }

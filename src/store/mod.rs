@@ -9,12 +9,14 @@
 //! | [`cache::SignatureCache`] | the signature cache of the original offline-signing design |
 //! | [`detached::DetachedFiles`] | files that the user names |
 //! | [`directory::SignatureDirectory`] | a directory that an operator fills |
-//! | [`layout::OciLayout`] | beside the image in an OCI layout directory |
+//! | [`layout::OciLayout`] | beside the image in an OCI layout, or inside an image archive |
+//! | [`with_cache::WithCache`] | inside an archive, and in the signature cache |
 
 pub mod cache;
 pub mod detached;
 pub mod directory;
 pub mod layout;
+pub mod with_cache;
 
 use std::collections::BTreeMap;
 use std::io;
