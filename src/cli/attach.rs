@@ -12,10 +12,11 @@ use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::image_subject::ImageSubject;
 use super::read_input;
 use super::sign::ManifestForm;
 use super::source::ImageArgs;
-use super::subject::{ImageSubject, Subject, in_layout};
+use super::subject::{Subject, in_layout};
 
 /// Arguments of `dockseal attach`.
 #[derive(Debug, clap::Args)]
@@ -82,6 +83,7 @@ impl AttachArgs {
         }
         let source = self.to.as_deref().unwrap_or_default();
         let image = ImageSubject { source, manifest: &self.manifest, image: &self.image };
+        image.archive_file()?;
         // An archive may have been signed as more than one manifest; the first signature says which.
         let target = envelopes.first().and_then(|bytes| {
             let content = Envelope::decode_any(bytes).ok()?.unverified_content().ok()?;

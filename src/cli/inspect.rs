@@ -18,10 +18,11 @@ use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::image_subject::ImageSubject;
 use super::output::Format;
 use super::read_input;
 use super::source::{ImageArgs, is_in_layout};
-use super::subject::{ImageSubject, Subject, in_layout};
+use super::subject::{Subject, in_layout};
 use super::tree::Tree;
 
 /// Artifact type of signatures.

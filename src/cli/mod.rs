@@ -40,6 +40,7 @@ mod duration;
 mod explain;
 mod failure;
 mod host_trust;
+mod image_subject;
 mod inspect;
 mod key;
 mod list;

@@ -37,13 +37,17 @@ pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// Arguments of `dockseal sign`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal sign image.tar --embed
+  dockseal sign oci-archive:layout.tar:v1
+  dockseal sign --local -o image.jws.sig manifest.json")]
 pub(super) struct SignArgs {
     #[command(flatten)]
     subject: SubjectArgs,
     #[command(flatten)]
     key: KeyArgs,
-    /// Write the signature to FILE, or - for standard output [default: the OCI
-    /// layout, else the signature cache]
+    /// Write the signature to FILE, or - for standard output [default: the OCI layout (--oci-layout,
+    /// oci:, oci-archive:), else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Put the signature into the image archive, and the manifest if the archive does not hold it
@@ -305,6 +309,9 @@ pub(super) fn read_pair(
 impl SignArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let format = self.format.format(context)?;
+        if self.embed {
+            self.subject.of_image()?.archive_file()?;
+        }
         let subject = self.subject.resolve_to_sign(context)?;
         self.refuse_overwriting(&subject)?;
         if let Some(output) = &self.output {

@@ -38,7 +38,7 @@ pub(super) struct VerifyArgs {
     #[command(flatten)]
     subject: SubjectArgs,
     /// File with a signature; repeatable, one trusted signature is enough [default: those in the
-    /// OCI layout, else the signature cache]
+    /// OCI layout, else those in the image archive and the signature cache]
     #[arg(long, short, visible_short_alias = 'f', value_name = "FILE")]
     signature: Vec<PathBuf>,
     /// Registry scope that selects the policy statement [default: the statement with scope *]

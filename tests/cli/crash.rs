@@ -147,6 +147,42 @@ fn a_layout_survives_a_killed_timestamp() {
 }
 
 #[test]
+fn an_archive_survives_a_killed_writer() {
+    if !can_trace() {
+        return;
+    }
+    for name in ["graph-20.10-dup", "containerd-28-dup"] {
+        let host = Host::ready();
+        host.write("before.tar", crate::archive::case(&format!("{name}/image.tar")));
+        host.run(&["sign", "--embed", "before.tar"]).code(0);
+        let list = |point: &str| {
+            let output = host.run(&["--format", "json", "list", "image.tar"]);
+            let output = output.get_output();
+            assert_eq!(output.status.code(), Some(0), "{point}");
+            let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            document["signatures"].as_array().unwrap().len()
+        };
+        let before = host.read("before.tar");
+        let sign = ["sign", "--embed", "image.tar"];
+        killed_everywhere(&host, &sign, &|| host.write("image.tar", &before), &|point| {
+            let left = host.read("image.tar");
+            // The old archive or the new one: nothing between them.
+            let count = list(point);
+            assert!(count == 1 && left == before || count == 2, "{name} {point}");
+            host.run(&["verify", "image.tar"]).code(0);
+            host.run(&sign).code(0);
+            assert_eq!(list(point), count + 1, "{name} {point}");
+            // What a killed writer leaves lies beside the archive.
+            for entry in fs::read_dir(host.path("")).unwrap().map(Result::unwrap) {
+                if entry.file_name().to_str().unwrap().starts_with(".dockseal-") {
+                    fs::remove_file(entry.path()).unwrap();
+                }
+            }
+        });
+    }
+}
+
+#[test]
 fn a_signature_file_is_there_whole_or_not_at_all() {
     if !can_trace() {
         return;

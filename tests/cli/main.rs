@@ -15,6 +15,7 @@
 mod engine;
 
 mod about;
+mod archive;
 mod blob;
 mod cache;
 mod cert;
