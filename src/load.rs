@@ -31,6 +31,7 @@ pub struct CleanArchive<'a> {
     archive: &'a Archive,
     members: BTreeMap<String, Body>,
     names: Vec<String>,
+    config: Option<Digest>,
 }
 
 /// Where the bytes of a member come from.
@@ -65,7 +66,7 @@ impl<'a> CleanArchive<'a> {
             Names::Kept => image.names.clone(),
             Names::Given(names) => names.clone(),
         };
-        let mut clean = Self { archive, members: BTreeMap::new(), names: Vec::new() };
+        let mut clean = Self { archive, members: BTreeMap::new(), names: Vec::new(), config: None };
         let in_archive = image.blobs.iter().filter(|blob| archive.get(&blob.member).is_some());
         for blob in in_archive.clone() {
             clean.members.insert(blob_name(&blob.stored.digest), Body::of(blob));
@@ -83,13 +84,14 @@ impl<'a> CleanArchive<'a> {
                     |blob: &&&BoundBlob| media_type::is_config(&blob.descriptor.media_type);
                 rest.iter().find(is_config).map(|config| {
                     let layers = layers.iter().map(|layer| blob_name(&layer.stored.digest));
-                    (blob_name(&config.stored.digest), layers.collect())
+                    (config.stored.digest.clone(), layers.collect())
                 })
             }
         };
         clean.names = names.iter().map(Reference::familiar).collect();
         if let Some((config, layers)) = docker {
-            clean.make("manifest.json", manifest_json(&config, &layers, &clean.names));
+            clean.make("manifest.json", manifest_json(&blob_name(&config), &layers, &clean.names));
+            clean.config = Some(config);
         }
         Ok(clean)
     }
@@ -100,7 +102,7 @@ impl<'a> CleanArchive<'a> {
 
     /// Config and layers of the image that `manifest.json` names for graph-driver engines: the only
     /// one, or the one that the archive names for them.
-    fn docker_image(&self, image: &Generated) -> Result<Option<(String, Vec<String>)>, LoadError> {
+    fn docker_image(&self, image: &Generated) -> Result<Option<(Digest, Vec<String>)>, LoadError> {
         let mut manifests: Vec<Manifest> = Vec::new();
         for blob in &image.blobs {
             let descriptor = &blob.descriptor;
@@ -123,7 +125,7 @@ impl<'a> CleanArchive<'a> {
         };
         Ok(chosen.map(|manifest| {
             let layers = manifest.layers.iter().map(|layer| blob_name(&layer.digest)).collect();
-            (blob_name(&manifest.config.digest), layers)
+            (manifest.config.digest.clone(), layers)
         }))
     }
 
@@ -131,6 +133,12 @@ impl<'a> CleanArchive<'a> {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The digest of the config, by which graph-driver engines know the image.
+    #[must_use]
+    pub fn config(&self) -> Option<&Digest> {
+        self.config.as_ref()
     }
 
     /// Writes the archive. The documents that make it an image come after every blob.

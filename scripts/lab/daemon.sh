@@ -23,6 +23,7 @@ run_daemon_cases() {
         run_case "$ENGINE/daemon-platform" case_daemon_platform
         run_case "$ENGINE/daemon-partial" case_daemon_partial
     fi
+    run_case "$ENGINE/daemon-load" case_daemon_load
     # The last one: there is no engine afterwards.
     run_case "$ENGINE/daemon-killed" case_daemon_killed
 }
@@ -262,6 +263,38 @@ case_daemon_partial() {
         refused "partial index" 17 asked manifest docker-daemon:lab/oci-partial:1
         grep 'pushes nothing' refused.err || fail "the reason is not said"
     fi
+}
+
+# loads IMAGE: the image is saved, signed, removed, and loaded again by dockseal; the engine then has
+# the same image, and pushes the same manifest.
+loads() {
+    local image=$1 name=${1#lab/} id inside=/lab/cases/${CASE_DIR##*/}
+    name=${name%:1}
+    get_manifest "lab/$name" 1 pushed.json
+    docker save "$image" >image.tar
+    rm -f image.sig
+    asked sign "$inside/image.tar" --go-gzip "$GO_GZIP" -o "$inside/image.sig" --quiet >signed
+    same_text "digest of $image signed in its archive" "$(digest_of pushed.json)" "$(<signed)"
+    id=$(docker image inspect --format '{{.Id}}' "$image")
+    docker image rm --force "$id"
+    ! docker image inspect "$image" || fail "$image is still there"
+    # Nothing of what is not verified gets there.
+    cp image.tar altered.tar
+    python3 "$here/damage.py" flip altered.tar
+    refused "altered $image" 13 asked load "$inside/altered.tar" --signature "$inside/image.sig" \
+        --go-gzip "$GO_GZIP" --into docker
+    ! docker image inspect "$image" || fail "altered $image was loaded"
+    asked load "$inside/image.tar" --signature "$inside/image.sig" --go-gzip "$GO_GZIP" --into docker >&2
+    same_text "ID of $image" "$id" "$(docker image inspect --format '{{.Id}}' "$image")"
+    push "$image" "loaded/$name" again.json
+    same_manifest "$image, loaded and pushed" pushed.json again.json
+}
+
+case_daemon_load() {
+    loads lab/dup:1
+    loads lab/gnu:1
+    loads lab/import:1
+    [[ $store == graph ]] || loads lab/index:1
 }
 
 # The engine is killed while dockseal reads from it.

@@ -1,5 +1,6 @@
 //! `docker-daemon:` and the plugin: an image of the engine that docker would ask.
 
+use std::collections::HashSet;
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -16,10 +17,12 @@ use crate::content::docker::{
 use crate::generate::{self, Generated, ImageChoice, Note, Origin, PushFrom, PushingEngine};
 use crate::gogzip::Generation;
 use crate::image::reference::Reference;
+use crate::load::CleanArchive;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::progress_bar::ProgressBar;
 use super::push::Known;
 use super::source::{ImageArgs, Question};
 
@@ -203,6 +206,52 @@ impl Asking<'_> {
             }
         })
     }
+}
+
+/// Loads what was verified into the engine, and looks at what that has afterwards; its address.
+pub(super) fn load(
+    clean: &CleanArchive<'_>,
+    image: &Generated,
+    bar: &ProgressBar,
+    context: &Context,
+) -> Result<String, Failure> {
+    let (engine, _) = Client::default().connect()?;
+    let info = engine.info();
+    let is_graph = matches!(info.store, ImageStore::Graph { .. });
+    if !is_graph && image.origin != Origin::Stored {
+        context.printer.warning(format_args!(
+            "the engine, which keeps manifests, will know the image by another digest than {}: the \
+             archive does not hold the signed manifest",
+            image.descriptor.digest
+        ));
+    }
+    engine.load(|upload| {
+        clean.write_to(io::BufWriter::with_capacity(1 << 20, upload), bar).map_err(Failure::from)
+    })?;
+    let expected = match (is_graph, &image.origin) {
+        (true, _) => clean.config(),
+        (false, Origin::Stored) => Some(&image.descriptor.digest),
+        (false, _) => None,
+    };
+    let ids = expected.filter(|_| clean.names().is_empty()).map(ToString::to_string);
+    for name in clean.names().iter().cloned().chain(ids) {
+        let found = engine.image(&name)?;
+        if let Some(expected) = expected.filter(|expected| **expected != found.id) {
+            let text = format!("the engine at {} has another image as {name}", info.endpoint);
+            return Err(Failure::new(Exit::ContentMismatch, text)
+                .with_detail(format!("expected {expected}"))
+                .with_detail(format!("found    {}", found.id)));
+        }
+        // An engine that makes a manifest of its own is known by the layers.
+        let layers: HashSet<_> = found.layers.iter().collect();
+        let verified: HashSet<_> =
+            image.blobs.iter().filter_map(|blob| blob.diff_id.as_ref()).collect();
+        if expected.is_none() && layers != verified {
+            let text = format!("the engine at {} has other layers in {name}", info.endpoint);
+            return Err(Failure::new(Exit::ContentMismatch, text));
+        }
+    }
+    Ok(info.endpoint.clone())
 }
 
 /// Where a graph-driver engine of this host keeps what it pulled and pushed.

@@ -15,6 +15,7 @@ use crate::image::reference::Reference;
 use crate::load::{CleanArchive, LoadError, Names};
 
 use super::context::Context;
+use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Format;
@@ -112,27 +113,32 @@ impl LoadArgs {
             return Ok(json!({"output": output, "names": clean.names()}));
         }
         let engine = self.into.unwrap_or(Engine::Docker);
-        if matches!(engine, Engine::Containerd) && image.origin != Origin::Stored {
-            // Its importer makes a manifest of layers as they are in the archive.
-            context.printer.warning(format_args!(
-                "containerd will know the image by another digest than {}: the archive does not hold \
-                 the signed manifest",
-                image.descriptor.digest
-            ));
-        }
-        let mut client = Client::start(self.command(engine, clean)?)?;
-        client.take(clean, bar)?;
+        let into = match engine {
+            Engine::Docker => json!({
+                "engine": "docker",
+                "endpoint": daemon::load(clean, image, bar, context)?,
+                "names": clean.names(),
+            }),
+            Engine::Containerd => {
+                if image.origin != Origin::Stored {
+                    // Its importer makes a manifest of layers as they are in the archive.
+                    context.printer.warning(format_args!(
+                        "containerd will know the image by another digest than {}: the archive does \
+                         not hold the signed manifest",
+                        image.descriptor.digest
+                    ));
+                }
+                Client::start(self.command(clean)?)?.take(clean, bar)?;
+                json!({"engine": "containerd", "names": clean.names()})
+            }
+        };
         for name in clean.names() {
             self.say(context, format_args!("Loaded {name}"))?;
         }
         if clean.names().is_empty() {
             self.say(context, format_args!("Loaded {}", image.descriptor.digest))?;
         }
-        let engine = match engine {
-            Engine::Docker => "docker",
-            Engine::Containerd => "containerd",
-        };
-        Ok(json!({"engine": engine, "names": clean.names()}))
+        Ok(into)
     }
 
     fn say(&self, context: &Context, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
@@ -152,33 +158,17 @@ impl LoadArgs {
         }
     }
 
-    fn command(&self, engine: Engine, clean: &CleanArchive<'_>) -> Result<Command, Failure> {
-        let mut command;
-        match engine {
-            Engine::Docker => {
-                command = Command::new("docker");
-                command.args(["load", "--quiet"]);
-            }
-            Engine::Containerd => {
-                if clean.names().is_empty() {
-                    return Err(Failure::usage("containerd knows images by name: --name NAME:TAG"));
-                }
-                command = Command::new("ctr");
-                let containerd = &self.verify.image_args().containerd;
-                if let Some(address) = containerd.address() {
-                    command.args(["--address", address]);
-                }
-                let namespace = containerd.namespace().map_or("default", Namespace::as_str);
-                command.args([
-                    "--namespace",
-                    namespace,
-                    "images",
-                    "import",
-                    "--all-platforms",
-                    "-",
-                ]);
-            }
+    fn command(&self, clean: &CleanArchive<'_>) -> Result<Command, Failure> {
+        if clean.names().is_empty() {
+            return Err(Failure::usage("containerd knows images by name: --name NAME:TAG"));
         }
+        let mut command = Command::new("ctr");
+        let containerd = &self.verify.image_args().containerd;
+        if let Some(address) = containerd.address() {
+            command.args(["--address", address]);
+        }
+        let namespace = containerd.namespace().map_or("default", Namespace::as_str);
+        command.args(["--namespace", namespace, "images", "import", "--all-platforms", "-"]);
         Ok(command)
     }
 }

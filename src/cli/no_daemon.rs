@@ -1,10 +1,12 @@
 //! A build without the feature `docker`: images of the engine have to be saved first.
 
 use crate::generate::Generated;
+use crate::load::CleanArchive;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::progress_bar::ProgressBar;
 use super::source::{ImageArgs, Question};
 
 /// Stands for the docker client that is not asked.
@@ -21,4 +23,16 @@ pub(super) fn examine(
 ) -> Result<Generated, Failure> {
     Err(Failure::new(Exit::Unavailable, "this build can't read from docker-daemon itself")
         .with_hint(Some(format!("docker save {name} | dockseal manifest -"))))
+}
+
+/// Says what helps.
+pub(super) fn load(
+    _clean: &CleanArchive<'_>,
+    _image: &Generated,
+    _bar: &ProgressBar,
+    _context: &Context,
+) -> Result<String, Failure> {
+    Err(Failure::new(Exit::Unavailable, "this build can't load into an engine itself").with_hint(
+        Some("dockseal load ARCHIVE --output clean.tar && docker load -i clean.tar".into()),
+    ))
 }

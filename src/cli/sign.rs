@@ -1,6 +1,9 @@
 //! `dockseal sign`
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -140,7 +143,7 @@ pub(super) struct KeyArgs {
     /// Private key on a PKCS#11 token, as RFC 7512 names it, such as
     /// 'pkcs11:token=release;object=signing?module-path=/usr/lib/softhsm/libsofthsm2.so'
     #[arg(long, value_name = "URI", group = "key_itself")]
-    key_uri: Option<String>,
+    key_uri: Option<KeyUri>,
     /// Certificate chain of the private key, PEM, leaf first [default for --key-uri:
     /// the certificates on the token]
     #[arg(long, value_name = "FILE", requires = "key_itself")]
@@ -149,6 +152,24 @@ pub(super) struct KeyArgs {
     /// or - for standard input
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+}
+
+/// The name of a key on a token. Some people write the PIN into it, so it is not shown.
+#[derive(Clone)]
+struct KeyUri(String);
+
+impl FromStr for KeyUri {
+    type Err = Infallible;
+
+    fn from_str(uri: &str) -> Result<Self, Infallible> {
+        Ok(Self(uri.to_owned()))
+    }
+}
+
+impl fmt::Debug for KeyUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyUri(..)")
+    }
 }
 
 /// Largest passphrase.
@@ -201,7 +222,7 @@ impl KeyArgs {
     pub(super) fn signer(&self, context: &Context) -> Result<KeySigner, Failure> {
         if let Some(uri) = &self.key_uri {
             let certificates = self.cert_file.as_deref();
-            return Ok(KeySigner::Token(token::signer(uri, self.passphrase()?, certificates)?));
+            return Ok(KeySigner::Token(token::signer(&uri.0, self.passphrase()?, certificates)?));
         }
         if let Some(key) = &self.key_file {
             check_key_files(context, &[key])?;
@@ -438,4 +459,18 @@ fn report(
     printer.line(format_args!("Successfully signed {}", subject.reference()))?;
     printer.note(format_args!("Signature written to {}", added.location.display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What people write into an URI ends in no log.
+    #[test]
+    fn pins_are_not_shown() {
+        let uri = Some("pkcs11:token=a?pin-value=geheim".parse().unwrap());
+        let arguments = KeyArgs { key_uri: uri, ..KeyArgs::default() };
+        let shown = format!("{arguments:?} {arguments:#?}");
+        assert!(shown.contains("KeyUri") && !shown.contains("geheim"), "{shown}");
+    }
 }

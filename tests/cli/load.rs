@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use dockseal::image::digest::Digest;
 use snapbox::str;
 
 use crate::Host;
+use crate::engine::{self, Loading, Mock, Running};
 
 fn case(name: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/docker");
@@ -149,4 +151,105 @@ fn the_report_says_what_was_loaded() {
     assert_eq!(report["verdict"], "trusted");
     assert_eq!(report["content"]["checked"], "full");
     assert_eq!(report["loaded"]["output"], "clean.tar");
+}
+
+/// A host with an image and its signature, for an engine.
+fn signed() -> Host {
+    let host = Host::ready();
+    host.write("image.tar", case("graph-20.10-dup/image.tar"));
+    host.run(&["-q", "sign", "-o", "a.sig", "image.tar"]).code(0);
+    host
+}
+
+const LOAD: [&str; 6] = ["load", "image.tar", "-s", "a.sig", "--into", "docker"];
+
+fn into(host: &Host, engine: &Running) -> snapbox::cmd::OutputAssert {
+    host.command(&LOAD).env("DOCKER_HOST", engine.host()).assert()
+}
+
+/// The engine gets the clean archive, and is asked what it has then.
+#[test]
+fn an_engine_gets_what_was_verified() {
+    let host = signed();
+    let engine = engine::start(Mock::graph("go1.19.8", "graph-20.10-dup"));
+    into(&host, &engine)
+        .code(0)
+        .stdout_eq(str![[r#"
+Successfully verified signature for image.tar@sha256:[..]
+
+"#]])
+        .stderr_eq(str![[r#"
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
+Loaded lab/dup:1
+content: every byte of the image was hashed and is what is signed
+
+"#]]);
+    host.run(&["-q", "load", "image.tar", "-s", "a.sig", "-o", "clean.tar"]).code(0);
+    assert_eq!(engine.loaded(), [Ok(host.read("clean.tar"))]);
+    let asked = engine.requests();
+    assert!(asked[asked.len() - 1].ends_with("/images/lab/dup:1/json"), "{asked:?}");
+}
+
+#[test]
+fn an_engine_that_does_not_take_it_is_believed() {
+    for (loading, said) in
+        [(Loading::Fails, "invalid tar"), (Loading::Refuses, "no space left on device")]
+    {
+        let mut mock = Mock::graph("go1.19.8", "graph-20.10-dup");
+        mock.loading = loading;
+        let (host, engine) = (signed(), engine::start(mock));
+        let output = into(&host, &engine).code(20).stdout_eq("");
+        let error = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(error.contains(&format!("error: docker load: {said}")), "{error}");
+    }
+    // Or that says it did, and has something else.
+    let mut mock = Mock::graph("go1.19.8", "graph-20.10-dup");
+    let other = format!("sha256:{}", "b".repeat(64));
+    mock.image.as_mut().unwrap()["Id"] = other.clone().into();
+    let (host, engine) = (signed(), engine::start(mock));
+    let output = into(&host, &engine).code(13).stdout_eq("");
+    let error = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(error.contains("has another image as lab/dup:1") && error.contains(&other), "{error}");
+    let nowhere = host.command(&LOAD).env("DOCKER_HOST", "unix:///nonexistent.sock").assert();
+    nowhere.code(20).stdout_eq("");
+}
+
+/// security.md S14: what changes between the verification and the engine never gets there whole.
+#[test]
+fn s14_a_file_that_changes_meanwhile_is_not_loaded() {
+    let layer: Vec<u8> = (0..24_u32 << 18).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
+    let diff_id = Digest::sha256(&layer);
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    })
+    .to_string();
+    let config_name = format!("{}.json", Digest::sha256(config.as_bytes()).hex());
+    let manifest = serde_json::json!([{
+        "Config": config_name, "RepoTags": ["lab/dup:1"], "Layers": ["a/layer.tar"],
+    }]);
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in [
+        ("a/layer.tar", layer.as_slice()),
+        (&config_name, config.as_bytes()),
+        ("manifest.json", manifest.to_string().as_bytes()),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    }
+    let host = Host::ready();
+    host.write("image.tar", archive.into_inner().unwrap());
+    host.run(&["-q", "sign", "-o", "a.sig", "image.tar"]).code(0);
+    let mut mock = Mock::graph("go1.19.8", "graph-20.10-dup");
+    mock.loading = Loading::Meddled(host.path("image.tar"), layer.len() as u64 - 9);
+    let engine = engine::start(mock);
+    let output = into(&host, &engine).code(13).stdout_eq("");
+    let error = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(error.contains("changed after it was verified"), "{error}");
+    let loaded = engine.loaded();
+    let [Err(begun)] = loaded.as_slice() else { panic!("an archive with an end arrived") };
+    assert!(!begun.windows(13).any(|it| it == b"manifest.json"), "what makes it an image arrived");
 }

@@ -2,7 +2,7 @@
 //! versions, podman, breaking in mid-stream, answers that contradict what is saved.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Seek as _, SeekFrom, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -35,6 +35,22 @@ pub(crate) struct Mock {
     pub(crate) archive: Vec<u8>,
     /// How that ends.
     pub(crate) end: End,
+    /// What it says about an archive that it is sent.
+    pub(crate) loading: Loading,
+}
+
+/// How the engine takes an archive.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Loading {
+    /// It loads it.
+    #[default]
+    Whole,
+    /// It reads it all, then answers 200 and an error in the stream.
+    Fails,
+    /// It answers 500 before it has read anything.
+    Refuses,
+    /// Somebody changes this file from here on while it takes the archive.
+    Meddled(PathBuf, u64),
 }
 
 impl Mock {
@@ -59,6 +75,7 @@ impl Mock {
             })),
             archive: fs::read(directory.join("image.tar")).unwrap(),
             end: End::Whole,
+            loading: Loading::Whole,
         }
     }
 }
@@ -67,7 +84,11 @@ impl Mock {
 pub(crate) struct Running {
     directory: tempfile::TempDir,
     requests: Arc<Mutex<Vec<String>>>,
+    loaded: Loaded,
 }
+
+/// Archives that arrived whole, and the beginnings of others.
+type Loaded = Arc<Mutex<Vec<Result<Vec<u8>, Vec<u8>>>>>;
 
 impl Running {
     /// `DOCKER_HOST`.
@@ -85,30 +106,109 @@ impl Running {
     }
 }
 
+impl Running {
+    /// What was sent to be loaded, as [`Loaded`].
+    pub(crate) fn loaded(&self) -> Vec<Result<Vec<u8>, Vec<u8>>> {
+        self.loaded.lock().unwrap().clone()
+    }
+}
+
 /// Starts the engine.
 pub(crate) fn start(mock: Mock) -> Running {
-    let running = Running { directory: tempfile::tempdir().unwrap(), requests: Arc::default() };
+    let running = Running {
+        directory: tempfile::tempdir().unwrap(),
+        requests: Arc::default(),
+        loaded: Loaded::default(),
+    };
     let listener = UnixListener::bind(running.socket()).unwrap();
-    let requests = Arc::clone(&running.requests);
+    let (requests, loaded) = (Arc::clone(&running.requests), Arc::clone(&running.loaded));
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mock, requests) = (mock.clone(), Arc::clone(&requests));
-            thread::spawn(move || serve(&mock, stream.unwrap(), &requests));
+            let (mock, requests, loaded) =
+                (mock.clone(), Arc::clone(&requests), Arc::clone(&loaded));
+            thread::spawn(move || serve(&mock, stream.unwrap(), &requests, &loaded));
         }
     });
     running
 }
 
-fn serve(mock: &Mock, mut stream: UnixStream, requests: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    while let Some(Ok(line)) = lines.next() {
+fn serve(
+    mock: &Mock,
+    mut stream: UnixStream,
+    requests: &Mutex<Vec<String>>,
+    loaded: &Mutex<Vec<Result<Vec<u8>, Vec<u8>>>>,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        // Headers; there is no body.
-        while lines.next().is_some_and(|it| it.is_ok_and(|it| !it.is_empty())) {}
+        let mut header = String::new();
+        while reader.read_line(&mut header).is_ok_and(|length| length > 2) {
+            header.clear();
+        }
         requests.lock().unwrap().push(path.clone());
-        if !answer(mock, &path, &mut stream) {
+        let good = if path.contains("/images/load") {
+            load(mock, &mut reader, &mut stream, loaded)
+        } else {
+            answer(mock, &path, &mut stream)
+        };
+        if !good {
             return;
         }
+        line.clear();
+    }
+}
+
+/// Takes an archive; whether the connection is still good.
+fn load(
+    mock: &Mock,
+    reader: &mut impl BufRead,
+    stream: &mut UnixStream,
+    loaded: &Mutex<Vec<Result<Vec<u8>, Vec<u8>>>>,
+) -> bool {
+    let say = |stream: &mut UnixStream, status: u16, body: &Value| {
+        let body = body.to_string();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_ok()
+    };
+    if mock.loading == Loading::Refuses {
+        say(stream, 500, &json!({"message": "no space left on device"}));
+        return false;
+    }
+    if let Loading::Meddled(path, at) = &mock.loading {
+        let mut file = fs::File::options().write(true).open(path).unwrap();
+        file.seek(SeekFrom::Start(*at)).unwrap();
+        file.write_all(b"meddled").unwrap();
+    }
+    let archive = chunks(reader);
+    let is_whole = archive.is_ok();
+    loaded.lock().unwrap().push(archive);
+    let message = match mock.loading {
+        Loading::Fails => {
+            json!({"errorDetail": {"message": "invalid tar"}, "error": "invalid tar"})
+        }
+        _ => json!({"stream": "Loaded image: lab/dup:1\n"}),
+    };
+    is_whole && say(stream, 200, &message)
+}
+
+/// A chunked body, or what there was of it.
+fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        let length = match reader.read_line(&mut line) {
+            Ok(1..) => usize::from_str_radix(line.trim(), 16).unwrap(),
+            _ => return Err(body),
+        };
+        let mut chunk = vec![0; length + 2];
+        if reader.read_exact(&mut chunk).is_err() {
+            return Err(body);
+        }
+        if length == 0 {
+            return Ok(body);
+        }
+        body.extend(&chunk[..length]);
     }
 }
 

@@ -1,23 +1,24 @@
-//! An engine, its images, and `docker save` as a stream. The only file that names bollard.
+//! An engine, its images, `docker save` and `docker load`. The only file that names bollard.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 use bollard::models::{ImageInspect, OciDescriptor, SystemInfo, SystemVersion};
-use bollard::query_parameters::ListImagesOptions;
+use bollard::query_parameters::{ImportImageOptions, ListImagesOptions};
 use bollard::{BollardRequest, Docker};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
 use hyper::Uri;
-use hyper::body::Bytes;
 use tokio::runtime::Runtime;
 
 use super::endpoint::Endpoint;
 use super::error::EngineError;
 use super::store::{ApiVersion, ImageStore};
+use super::stream::{Export, Upload};
 use super::transport::{Dialer, Transport};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
@@ -168,16 +169,44 @@ impl Engine {
         if let Some(platform) = platform {
             docker = with_query(&docker, format!("platform={}", encoded(platform)));
         }
-        let mut export = Export {
-            runtime: Arc::clone(&self.runtime),
-            stream: Box::pin(docker.export_image(name)),
-            piece: Bytes::new(),
-            failure: Failure::default(),
+        let pieces = docker.export_image(name);
+        let pieces = pieces.map(|piece| piece.map_err(|error| request("docker save", error)));
+        Export::begin(Arc::clone(&self.runtime), Box::pin(pieces))
+    }
+
+    /// `docker load`: `write` gets what it has to write the archive to. If it fails, the engine sees
+    /// an archive that breaks off.
+    ///
+    /// # Errors
+    /// What `write` returns, or why the engine did not take the archive.
+    pub fn load<E: From<EngineError>>(
+        &self,
+        write: impl FnOnce(&mut Upload<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let docker = self.docker.clone().with_timeout(ARCHIVE);
+        let options = ImportImageOptions { quiet: true, ..ImportImageOptions::default() };
+        let (mut upload, pieces) = Upload::begin(&self.runtime);
+        let answer = self.runtime.spawn(async move {
+            let mut answers = pin!(docker.import_image_stream(options, pieces, None));
+            while let Some(answer) = answers.next().await {
+                answer.map_err(|error| request("docker load", error))?;
+            }
+            Ok(())
+        });
+        let written = write(&mut upload);
+        upload.end(written.is_ok());
+        let answered = match self.runtime.block_on(answer) {
+            Ok(answered) => answered,
+            Err(_) => Err(EngineError::Answer {
+                what: "docker load",
+                problem: "was never read".to_owned(),
+            }),
         };
-        // A refusal comes instead of the first piece.
-        match export.next() {
-            Ok(_) => Ok(export),
-            Err(error) => Err(error),
+        match (written, answered) {
+            // An engine that refuses stops reading: its words say more than that.
+            (Err(_), Err(error)) if upload.was_refused() => Err(error.into()),
+            (Err(error), _) => Err(error),
+            (Ok(()), answered) => Ok(answered?),
         }
     }
 }
@@ -188,8 +217,9 @@ fn docker(transport: &Arc<Transport>) -> Result<Docker, ApiError> {
     let send = move |request: BollardRequest| {
         let transport = Arc::clone(&transport);
         async move {
-            // All that is asked here has no body.
-            let response = transport.send(request.uri(), request.method().clone()).await;
+            let (parts, body) = request.into_parts();
+            let body = body.map_err(io::Error::other).boxed_unsync();
+            let response = transport.send(&parts.uri, parts.method, body).await;
             response.map_err(ApiError::from)
         }
     };
@@ -321,6 +351,7 @@ fn digest(of: &str, text: Option<String>) -> Result<Digest, EngineError> {
 fn request(what: &'static str, error: ApiError) -> EngineError {
     let message = match error {
         ApiError::DockerResponseServerError { message, .. } => message,
+        ApiError::DockerStreamError { error } => error,
         error => causes(&error),
     };
     EngineError::Request { what, message: message.trim().to_owned() }
@@ -338,67 +369,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What an export failed with; known to the reader and to whoever gave it away.
-type Failure = Arc<Mutex<Option<EngineError>>>;
-
-/// The tar of an image, as the engine writes it.
-pub struct Export {
-    runtime: Arc<Runtime>,
-    stream: Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>>>>,
-    piece: Bytes,
-    failure: Failure,
-}
-
-impl std::fmt::Debug for Export {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Export")
-    }
-}
-
-/// What becomes of an [`Export`] that was given to a reader.
-#[derive(Clone, Debug, Default)]
-pub struct ExportFailure(Failure);
-
-impl ExportFailure {
-    /// What broke the stream, if that happened.
-    #[must_use]
-    pub fn take(&self) -> Option<EngineError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Export {
-    /// Tells later whether the stream broke: a reader may have more to say about the bytes than
-    /// about that.
-    #[must_use]
-    pub fn failure(&self) -> ExportFailure {
-        ExportFailure(Arc::clone(&self.failure))
-    }
-
-    /// Waits for the next piece; whether there is one.
-    fn next(&mut self) -> Result<bool, EngineError> {
-        while self.piece.is_empty() {
-            match self.runtime.block_on(self.stream.next()) {
-                None => return Ok(false),
-                Some(Ok(piece)) => self.piece = piece,
-                Some(Err(error)) => return Err(request("docker save", error)),
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Read for Export {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Err(error) = self.next() {
-            let text = error.to_string();
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Err(io::Error::other(text));
-        }
-        let length = buffer.len().min(self.piece.len());
-        buffer[..length].copy_from_slice(&self.piece.split_to(length));
-        Ok(length)
-    }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http_body_util::Empty;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -32,7 +32,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Starts a program whose stdin and stdout are the other end of the stream that it gives.
 pub type Dialer = Box<dyn Fn() -> io::Result<StdUnixStream> + Send + Sync>;
 
-type Body = Empty<Bytes>;
+/// What a request carries.
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The way to one engine.
 pub(super) struct Transport {
@@ -118,13 +119,14 @@ impl Transport {
         Err(EngineError::Connect { endpoint: self.name.clone(), source })
     }
 
-    /// Sends a request without a body. Its path is that of the API.
+    /// Sends a request. Its path is that of the API.
     pub(super) async fn send(
         &self,
         uri: &Uri,
         method: hyper::Method,
+        body: Body,
     ) -> io::Result<Response<Incoming>> {
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = self.uri(uri)?;
         *request.headers_mut() = self.headers.clone();
