@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::Format;
 use super::report::SCHEMA_VERSION;
 
-/// Arguments of `dockseal completion`.
+// Arguments of `dockseal completion`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   dockseal completion bash > ~/.local/share/bash-completion/completions/dockseal")]
@@ -31,7 +31,7 @@ impl CompletionArgs {
     }
 }
 
-/// Arguments of `dockseal man`.
+// Arguments of `dockseal man`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   dockseal man ~/.local/share/man/man1")]

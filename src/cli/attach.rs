@@ -18,7 +18,7 @@ use super::sign::ManifestForm;
 use super::source::ImageArgs;
 use super::subject::{Subject, in_layout};
 
-/// Arguments of `dockseal attach`.
+// Arguments of `dockseal attach`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal attach image.jws.sig --to image.tar
@@ -106,7 +106,7 @@ fn no_layout() -> Failure {
     Failure::new(Exit::Internal, "the image is in no layout")
 }
 
-/// Arguments of `dockseal detach`.
+// Arguments of `dockseal detach`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal detach --from image.tar -o signatures

@@ -18,7 +18,7 @@ use super::read_input;
 use super::tsa_client::{TsaClient, TsaError};
 use super::verify::RevocationArgs;
 
-/// Whose timestamps are believed, and whose certificates are revoked.
+// Whose timestamps are believed, and whose certificates are revoked.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuthorityArgs {
     /// Root certificate of the timestamping authority [default: all tsa stores]
@@ -138,7 +138,7 @@ fn tsa_stores(context: &Context) -> Result<Vec<Certificate>, Failure> {
     Ok(roots)
 }
 
-/// Whether a new signature is timestamped.
+// Whether a new signature is timestamped.
 #[derive(Debug, clap::Args)]
 pub(super) struct TimestampArgs {
     /// Ask the timestamping authority (RFC 3161) at URL, http or https, for a countersignature,

@@ -36,7 +36,7 @@ use super::{duration, policy, read_input};
 /// Media type of a file of which nothing else is known.
 pub(super) const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
-/// Subcommands of `dockseal blob`.
+// Subcommands of `dockseal blob`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum BlobCommand {
@@ -71,7 +71,7 @@ pub(super) fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Fail
         .map_err(|source| fsutil::FileError::io("read", path, source).into())
 }
 
-/// Arguments of `dockseal blob sign`.
+// Arguments of `dockseal blob sign`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SignArgs {
     /// The file to sign, or - for standard input
@@ -181,7 +181,7 @@ impl SignArgs {
     }
 }
 
-/// Arguments of `dockseal blob verify`.
+// Arguments of `dockseal blob verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// The signed file, or - for standard input
@@ -256,7 +256,7 @@ impl VerifyArgs {
     }
 }
 
-/// Subcommands of `dockseal blob policy`.
+// Subcommands of `dockseal blob policy`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum PolicyCommand {

@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
 
-/// Subcommands of `dockseal cache`.
+// Subcommands of `dockseal cache`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum CacheCommand {

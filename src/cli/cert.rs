@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Answer, table};
 
-/// Subcommands of `dockseal cert`.
+// Subcommands of `dockseal cert`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum CertCommand {
@@ -49,7 +49,7 @@ impl CertCommand {
     }
 }
 
-/// Which trust store.
+// Which trust store.
 #[derive(Debug, clap::Args)]
 pub(super) struct StoreArgs {
     /// Type of the trust store

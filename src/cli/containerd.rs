@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 
-/// Options for images in containerd.
+// Options for images in containerd.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ContainerdArgs {
     /// Namespace of containerd, such as k8s.io [default: all are searched]

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::table;
 
-/// Subcommands of `dockseal crl`.
+// Subcommands of `dockseal crl`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum CrlCommand {

@@ -14,7 +14,7 @@ use super::progress_bar::human;
 use super::report::{self, SCHEMA_VERSION};
 use super::source::{ImageArgs, Question, Source};
 
-/// Arguments of `dockseal digest`.
+// Arguments of `dockseal digest`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal digest image.tar

@@ -31,7 +31,7 @@ pub(super) const SIGNATURE_TYPE: &str = "application/vnd.cncf.notary.signature";
 /// Go's `time.ANSIC`.
 const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
 
-/// Arguments of `dockseal inspect`.
+// Arguments of `dockseal inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectArgs {
     /// A signature file, or a signed archive: docker-archive:, oci-archive:; with --oci-layout an
@@ -58,7 +58,7 @@ impl InspectArgs {
     }
 }
 
-/// Arguments of `dockseal blob inspect`.
+// Arguments of `dockseal blob inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectFileArgs {
     /// A signature file

@@ -13,7 +13,7 @@ use super::output::table;
 use super::sign::read_pair;
 use super::subject::user_metadata;
 
-/// Subcommands of `dockseal key`.
+// Subcommands of `dockseal key`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum KeyCommand {

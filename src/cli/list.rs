@@ -10,7 +10,7 @@ use super::report::SCHEMA_VERSION;
 use super::subject::SubjectArgs;
 use super::tree::Tree;
 
-/// Arguments of `dockseal list`.
+// Arguments of `dockseal list`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]

@@ -23,7 +23,7 @@ use super::progress_bar::ProgressBar;
 use super::source::Source;
 use super::verify::VerifyArgs;
 
-/// Arguments of `dockseal load`.
+// Arguments of `dockseal load`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal load image.tar --signature image.sig --into docker

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output_file::write_data;
 use super::source::{ImageArgs, Source};
 
-/// Arguments of `dockseal manifest`.
+// Arguments of `dockseal manifest`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal manifest image.tar > manifest.json

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::output::table;
 use super::subject::user_metadata;
 
-/// What commands that may ask plugins take.
+// What commands that may ask plugins take.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct PluginArgs {
     /// What a plugin is told besides; repeatable
@@ -49,7 +49,7 @@ impl PluginArgs {
     }
 }
 
-/// How patient we are.
+// How patient we are.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct TimeoutArgs {
     /// How long a plugin may take for an answer before it is killed [default: 10m]
@@ -70,7 +70,7 @@ impl TimeoutArgs {
     }
 }
 
-/// Subcommands of `dockseal plugin`.
+// Subcommands of `dockseal plugin`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum PluginCommand {

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::host_trust::{policy_files, warn_about_files};
 use super::read_input;
 
-/// Subcommands of `dockseal policy`.
+// Subcommands of `dockseal policy`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum PolicyCommand {
@@ -102,7 +102,7 @@ pub(super) struct ImportArgs {
     write: WriteArgs,
 }
 
-/// How a policy is written.
+// How a policy is written.
 #[derive(Debug, clap::Args)]
 pub(super) struct WriteArgs {
     /// Replace an existing policy without asking

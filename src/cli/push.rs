@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::read_input;
 
-/// Options about layers that an engine pulled or pushed before.
+// Options about layers that an engine pulled or pushed before.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct PushArgs {
     /// Repository that the push goes to: layers that its registry has are not compressed again

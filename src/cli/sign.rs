@@ -38,7 +38,7 @@ use super::{duration, read_input, token};
 /// Largest key or certificate file.
 pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// Arguments of `dockseal sign`.
+// Arguments of `dockseal sign`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal sign image.tar --embed
@@ -98,7 +98,7 @@ impl From<ManifestForm> for SignatureManifest {
     }
 }
 
-/// Which format signatures have.
+// Which format signatures have.
 #[derive(Debug, clap::Args)]
 pub(super) struct FormatArgs {
     /// Format of the signature envelope [default: the configuration's, else jws]
@@ -123,7 +123,7 @@ impl FormatArgs {
     }
 }
 
-/// Which key signs.
+// Which key signs.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct KeyArgs {
     /// Name of the signing key [default: the default key]

@@ -145,7 +145,7 @@ impl Question {
     }
 }
 
-/// Options for images in archives.
+// Options for images in archives.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ImageArgs {
     /// The image, where an archive holds several: a name or a digest

@@ -24,7 +24,7 @@ use super::image_subject::{Alternative, ImageSubject};
 use super::read_input;
 use super::source::{Held, ImageArgs, Question, Source};
 
-/// The subject of `sign` and `verify`.
+// The subject of `sign` and `verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct SubjectArgs {
     /// The image, as for `dockseal manifest`; with --local a manifest, - for standard input; with

@@ -26,7 +26,7 @@ use super::output_file::write_data;
 use super::read_input;
 use super::subject::{Subject, in_layout};
 
-/// Subcommands of `dockseal timestamp`.
+// Subcommands of `dockseal timestamp`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum TimestampCommand {
@@ -48,7 +48,7 @@ impl TimestampCommand {
     }
 }
 
-/// Which signature is meant.
+// Which signature is meant.
 #[derive(Debug, clap::Args)]
 struct SignatureArgs {
     /// The signature file; with --oci-layout the signed image, DIR:TAG or DIR@DIGEST; with --cached

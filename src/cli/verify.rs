@@ -32,7 +32,7 @@ use super::report::{self, PolicyInfo};
 use super::source::{Held, ImageArgs, Source};
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 
-/// Arguments of `dockseal verify`.
+// Arguments of `dockseal verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
@@ -101,7 +101,7 @@ impl From<ContentArg> for Content {
     }
 }
 
-/// How strictly signatures and certificates are judged besides the policy.
+// How strictly signatures and certificates are judged besides the policy.
 #[derive(Debug, clap::Args)]
 pub(super) struct StrictnessArgs {
     /// Refuse signatures without an expiry and expired ones, whatever the policy says
@@ -128,7 +128,7 @@ impl StrictnessArgs {
     }
 }
 
-/// Files that say what is revoked.
+// Files that say what is revoked.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct RevocationArgs {
     /// CRL to judge revocation by, besides the cached ones; repeatable
