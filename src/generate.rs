@@ -289,6 +289,8 @@ pub enum Note {
     Recorded(String),
     /// Images beside the one that was asked for.
     OtherImages(usize),
+    /// Images in the archive that are marked as what is none.
+    Disguised(usize),
     /// The record of containerd that the image was found by.
     Record(Namespace, String),
     /// Signatures or attestations of images in the archive, not looked at.
@@ -308,6 +310,7 @@ impl Note {
             Self::AbsentBlob { .. }
                 | Self::AbsentManifests { .. }
                 | Self::AssumedGeneration(_)
+                | Self::Disguised(_)
                 | Self::InsteadOfIndex { .. }
                 | Self::TrailingData
         )
@@ -343,6 +346,11 @@ impl fmt::Display for Note {
             Self::Layer(layer) => layer.fmt(f),
             Self::Recorded(reference) => write!(f, "the engine pulled or pushed {reference}"),
             Self::OtherImages(n) => write!(f, "{n} other images in the archive were not looked at"),
+            Self::Disguised(n) => write!(
+                f,
+                "{n} images in index.json are marked as signatures or attestations; they were not \
+                 looked at"
+            ),
             Self::Referrers(n) => write!(f, "{n} signatures or attestations in the archive"),
             Self::TrailingData => f.write_str("there is data behind the end of the archive"),
             Self::Writer(Writer::Graph, why) => {
@@ -375,6 +383,7 @@ pub fn against(
     if archive.has_trailing_data() {
         notes.push(Note::TrailingData);
     }
+    notes.extend(about_referrers(views.oci.as_ref()));
     let context = Context { archive: &mut archive, options, progress, notes };
     given::check(context, views.docker.as_ref(), views.oci.as_ref(), given)
 }
@@ -432,9 +441,7 @@ pub fn manifest(
     if archive.has_trailing_data() {
         notes.push(Note::TrailingData);
     }
-    if let Some(oci) = oci.as_ref().filter(|oci| oci.referrers > 0) {
-        notes.push(Note::Referrers(oci.referrers));
-    }
+    notes.extend(about_referrers(oci.as_ref()));
     let target = match options.push_from {
         PushFrom::Writer => writer,
         PushFrom::Graph => Writer::Graph,
@@ -463,6 +470,13 @@ pub fn manifest(
         (Writer::Containerd, Some(docker), None) => graph::import(context, &docker),
         (Writer::Containerd, None, None) => Err(views::not_an_image(context.archive).into()),
     }
+}
+
+/// What index.json lists beside images.
+fn about_referrers(oci: Option<&OciView>) -> impl Iterator<Item = Note> {
+    let (referrers, disguised) = oci.map_or((0, 0), |oci| (oci.referrers, oci.disguised));
+    let referrers = (referrers > 0).then_some(Note::Referrers(referrers));
+    referrers.into_iter().chain((disguised > 0).then_some(Note::Disguised(disguised)))
 }
 
 /// What the steps share.

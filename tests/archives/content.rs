@@ -172,6 +172,45 @@ fn s4_an_image_that_only_index_json_has() {
     assert_refused(&bad.tar(), MALFORMED, "manifest.json does not have it");
 }
 
+/// What an entry of index.json says of itself does not hide an image that engines would load.
+#[test]
+fn s4_an_image_that_says_it_is_none() {
+    let evil = json!({"architecture": "arm64", "os": "linux",
+                      "rootfs": {"type": "layers", "diff_ids": []}})
+    .to_string();
+    let marked = |named: bool, mark: Value| {
+        let mut members = oci();
+        members.blob(evil.as_bytes());
+        let manifest = oci_manifest(&evil, &[]);
+        let digest = members.blob(manifest.as_bytes());
+        let mut entry: Value = serde_json::from_str(&index(&manifest, &digest)).unwrap();
+        let mut entry = entry["manifests"][0].take();
+        if !named {
+            entry["annotations"] = json!({});
+        }
+        match mark {
+            Value::String(subject) => {
+                entry["annotations"]["io.containerd.manifest.subject"] = json!(subject);
+            }
+            kind => entry["artifactType"] = kind["artifactType"].clone(),
+        }
+        let text = format!("\"manifests\":[{entry},");
+        members.replace("index.json", "\"manifests\":[", &text).tar()
+    };
+    let expected = manifest(&oci().tar()).unwrap().bytes;
+    let digest = Digest::sha256(&expected).to_string();
+    for mark in [json!(digest), json!({"artifactType": "application/vnd.cncf.notary.signature"})] {
+        // Under the name of the good one.
+        let error = manifest(&marked(true, mark.clone())).expect_err("two images");
+        assert!(error.to_string().contains("holds 2 images"), "{error}");
+        // Without a name there is no choosing it, and it is told.
+        let generated = manifest(&marked(false, mark)).unwrap();
+        assert_eq!(generated.bytes, expected);
+        let note = dockseal::generate::Note::Disguised(1);
+        assert!(generated.notes.contains(&note) && !note.is_detail(), "{:?}", generated.notes);
+    }
+}
+
 #[test]
 fn s5_duplicate_members() {
     for (family, members) in families() {

@@ -16,6 +16,7 @@ mod engine;
 
 mod about;
 mod archive;
+mod archive_tamper;
 mod blob;
 mod cache;
 mod cert;

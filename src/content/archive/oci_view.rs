@@ -4,10 +4,11 @@ use serde::Deserialize;
 
 use super::error::ArchiveError;
 use super::scan::Archive;
+use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::json;
-use crate::image::manifest::{Index, RawManifest};
+use crate::image::manifest::{Document, Index, RawManifest};
 use crate::image::media_type;
 use crate::image::reference::Reference;
 
@@ -25,8 +26,10 @@ const DISTRIBUTION_SOURCE: &str = "containerd.io/distribution.source.";
 pub struct OciView {
     /// The images, in the order of the file: referrers are left out.
     pub entries: Vec<OciEntry>,
-    /// Number of entries that are referrers (signatures, attestations of other images).
+    /// Number of entries that are no images (signatures, attestations of other images).
     pub referrers: usize,
+    /// Number of entries without a name that say they are no images, and are.
+    pub disguised: usize,
     /// Number of bytes of `oci-layout`: 31 from a graph driver, 30 from containerd and others.
     pub layout_bytes: usize,
     /// Whether an entry carries an annotation that only containerd's exporter writes.
@@ -71,20 +74,28 @@ impl OciView {
         let index_name = archive.resolve("document", "index.json")?;
         let index = Index::of_layout(archive.document("document", index_name)?)
             .map_err(|source| ArchiveError::Manifest { name: "index.json".to_owned(), source })?;
-        Ok(Some(Self::of(&index, layout_bytes.trim_ascii_end().len())))
+        Ok(Some(Self::of(archive, &index, layout_bytes.trim_ascii_end().len())))
     }
 
-    fn of(index: &Index, layout_bytes: usize) -> Self {
+    fn of(archive: &Archive, index: &Index, layout_bytes: usize) -> Self {
         let mut entries: Vec<OciEntry> = Vec::new();
-        let mut referrers = 0;
+        let (mut referrers, mut disguised) = (0, 0);
         let mut has_containerd_annotations = false;
         for descriptor in &index.manifests {
             let annotations = &descriptor.annotations;
-            has_containerd_annotations |= annotations
-                .keys()
-                .any(|key| key == SUBJECT || key.starts_with(DISTRIBUTION_SOURCE));
-            if annotations.contains_key(SUBJECT) || descriptor.artifact_type.is_some() {
+            let says_referrer =
+                annotations.contains_key(SUBJECT) || descriptor.artifact_type.is_some();
+            // Engines make an image of everything that has a name, whatever else it says.
+            let is_named = [IMAGE_NAME, REF_NAME].iter().any(|it| annotations.contains_key(*it));
+            let nature = Nature::of(archive, descriptor);
+            // Signatures are put into archives of all engines.
+            has_containerd_annotations |= nature != Nature::Referrer
+                && annotations
+                    .keys()
+                    .any(|key| key == SUBJECT || key.starts_with(DISTRIBUTION_SOURCE));
+            if nature == Nature::Referrer || says_referrer && !is_named {
                 referrers += 1;
+                disguised += usize::from(nature == Nature::Image);
                 continue;
             }
             let at = entries.iter().position(|e| e.descriptor.same_content(descriptor));
@@ -98,7 +109,37 @@ impl OciView {
             });
             entries[at].add_names(descriptor);
         }
-        Self { entries, referrers, layout_bytes, has_containerd_annotations }
+        Self { entries, referrers, disguised, layout_bytes, has_containerd_annotations }
+    }
+}
+
+/// What an entry is, by its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Nature {
+    /// An image.
+    Image,
+    /// An index, an attestation, an artifact, or nothing that can be read.
+    Other,
+    /// A manifest that has a subject, and no config of an image: no engine makes an image of it.
+    Referrer,
+}
+
+impl Nature {
+    fn of(archive: &Archive, descriptor: &Descriptor) -> Self {
+        match archive.manifest(descriptor).map(|raw| raw.document) {
+            Ok(Document::Manifest(it)) if !media_type::is_config(&it.config.media_type) => {
+                if it.subject.is_some() { Self::Referrer } else { Self::Other }
+            }
+            Ok(Document::Manifest(manifest)) => {
+                let config = archive.blob(&manifest.config.digest);
+                let bytes = config.and_then(|name| archive.document("config", name).ok());
+                match bytes.map(ImageConfig::parse) {
+                    Some(Ok(config)) if !config.platform.is_unknown() => Self::Image,
+                    _ => Self::Other,
+                }
+            }
+            _ => Self::Other,
+        }
     }
 }
 

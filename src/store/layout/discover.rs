@@ -166,11 +166,16 @@ impl OciLayout {
         Ok(false)
     }
 
-    /// The manifests and indexes that a part holds for the sake of their signatures.
+    /// The manifests and indexes that a part holds for the sake of their signatures, and nothing else
+    /// beside signatures.
     pub(super) fn subjects_in(&self, part: &str) -> Result<Vec<Descriptor>, LayoutError> {
         let mut subjects = Vec::new();
         for entry in self.entries_of(part)? {
-            if is_node(&entry.media_type) && !self.node(&entry)?.is_signature() {
+            if !is_node(&entry.media_type) {
+                let (digest, media_type) = (entry.digest, entry.media_type);
+                return Err(LayoutError::NoManifest { digest, media_type });
+            }
+            if !self.node(&entry)?.is_signature() {
                 subjects.push(entry);
             }
         }

@@ -82,6 +82,16 @@ pub enum LayoutError {
         /// The digest.
         digest: Digest,
     },
+    /// An entry among signatures and what they sign is neither.
+    #[error(
+        "the entry {digest} has media type {media_type:?}, expected that of a manifest or index"
+    )]
+    NoManifest {
+        /// Its digest.
+        digest: Digest,
+        /// Its media type.
+        media_type: String,
+    },
     /// No entry has the tag.
     #[error("no entry of index.json has the tag {tag:?}; there are: {}", known.join(", "))]
     NoTag {
