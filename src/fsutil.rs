@@ -102,6 +102,19 @@ pub fn create_public_dir(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|source| FileError::io("create", path, source))
 }
 
+/// What is in a directory, in byte order.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn entries(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    let mut entries = read().map_err(|source| FileError::io("read", path, source))?;
+    entries.sort_unstable();
+    Ok(entries)
+}
+
 /// Whether both paths lead to one existing file.
 #[must_use]
 pub fn is_same_file(a: &Path, b: &Path) -> bool {

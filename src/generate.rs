@@ -24,6 +24,7 @@ mod views;
 use std::fmt;
 use std::num::NonZero;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use self::cache::{LayerCache, Pruned};
 pub use self::containerd::in_containerd;
@@ -38,8 +39,8 @@ pub use self::select::ImageChoice;
 use self::encode::GzipLayers;
 use self::views::Views;
 use crate::content::archive::{
-    Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, NoEncoders, OciView, Source, Work,
-    Writer,
+    Archive, ArchiveError, DockerView, Encoders, Evidence, Jobs, Memo, NoEncoders, OciView, Source,
+    Work, Writer,
 };
 use crate::content::containerd::Namespace;
 use crate::content::limits::Limits;
@@ -129,6 +130,8 @@ pub struct Options {
     pub limits: Limits,
     /// Most threads that measure layers.
     pub threads: NonZero<usize>,
+    /// What the run has hashed already; `None` hashes everything.
+    pub memo: Option<Arc<Memo>>,
 }
 
 impl Default for Options {
@@ -143,7 +146,20 @@ impl Default for Options {
             cache: None,
             limits: Limits::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            memo: None,
         }
+    }
+}
+
+impl Options {
+    /// How blobs are measured.
+    fn jobs<'a>(
+        &'a self,
+        work: Work,
+        encoders: &'a dyn Encoders,
+        progress: &'a dyn Progress,
+    ) -> Jobs<'a> {
+        Jobs { work, encoders, threads: self.threads, memo: self.memo.as_deref(), progress }
     }
 }
 
@@ -376,7 +392,7 @@ pub fn against(
     progress: &dyn Progress,
 ) -> Result<Generated, GenerateError> {
     let encoders = &NoEncoders;
-    let jobs = Jobs { work: Work::Hash, encoders, threads: options.threads, progress };
+    let jobs = options.jobs(Work::Hash, encoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
     let views = Views::read(&archive)?;
     let mut notes = Vec::new();
@@ -400,12 +416,35 @@ pub fn carried_with(
     options: &Options,
 ) -> Result<Vec<GivenManifest>, GenerateError> {
     let options = &Options { content: Content::Manifest, ..options.clone() };
-    let (encoders, progress) = (&NoEncoders, &());
-    let jobs = Jobs { work: Work::Hash, encoders, threads: options.threads, progress };
+    let progress = &();
+    let jobs = options.jobs(Work::Hash, &NoEncoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
     let views = Views::read(&archive)?;
     let context = Context { archive: &mut archive, options, progress, notes: Vec::new() };
     given::of_image(context, views.docker.as_ref(), views.oci.as_ref(), carried)
+}
+
+/// The names of the images in an archive, as it states them: claims that no signature covers.
+///
+/// # Errors
+/// [`GenerateError`]: what is wrong with the archive.
+pub fn names(
+    source: Source,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Vec<Reference>, GenerateError> {
+    let archive =
+        Archive::read(source, &options.jobs(Work::Hash, &NoEncoders, progress), options.limits)?;
+    let Views { docker, oci } = Views::read(&archive)?;
+    let docker = docker.into_iter().flat_map(|view| view.images).flat_map(|image| image.tags);
+    let oci = oci.into_iter().flat_map(|view| view.entries).flat_map(|entry| entry.names);
+    let mut names = Vec::new();
+    for name in docker.chain(oci) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// The manifest of an image without layers: a graph-driver engine pushes it, but can't save it
@@ -434,7 +473,7 @@ pub fn manifest(
         PushFrom::Graph => Work::EncodeAll,
         PushFrom::Containerd => Work::Hash,
     };
-    let jobs = Jobs { work, encoders: &encoders, threads: options.threads, progress };
+    let jobs = options.jobs(work, &encoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
     let Views { docker, oci } = Views::read(&archive)?;
     let (writer, mut notes) = writer(&archive, docker.as_ref(), oci.as_ref(), options)?;
@@ -492,8 +531,7 @@ impl<'a> Context<'a> {
     where
         'a: 'b,
     {
-        let threads = self.options.threads;
-        Jobs { work: Work::Hash, encoders, threads, progress: self.progress }
+        self.options.jobs(Work::Hash, encoders, self.progress)
     }
 }
 

@@ -68,6 +68,28 @@ impl Exit {
         }
     }
 
+    /// The code of several works: of the most severe failure. Content that was tampered with comes
+    /// before signatures that are no good, those before what is not trusted or not there, and what
+    /// could not be judged comes last.
+    #[must_use]
+    pub(super) fn most_severe(exits: impl IntoIterator<Item = Self>) -> Self {
+        const SEVEREST_FIRST: [Exit; 11] = [
+            Exit::ContentMismatch,
+            Exit::InvalidSignature,
+            Exit::Malformed,
+            Exit::Revoked,
+            Exit::NotTrusted,
+            Exit::Expired,
+            Exit::NoSignature,
+            Exit::NotDeterminable,
+            Exit::Unavailable,
+            Exit::Usage,
+            Exit::Internal,
+        ];
+        let rank = |exit: &Self| SEVEREST_FIRST.iter().position(|each| each == exit);
+        exits.into_iter().filter(|exit| *exit != Self::Ok).min_by_key(rank).unwrap_or(Self::Ok)
+    }
+
     /// What the number means, for people.
     #[must_use]
     pub fn meaning(self) -> &'static str {
@@ -113,6 +135,18 @@ mod tests {
         let (table, _) = table.split_once("\n\n").unwrap();
         let rows = Exit::ALL.map(|exit| format!("| {} | {} |", exit.code(), exit.meaning()));
         assert_eq!(table, rows.join("\n"));
+    }
+
+    #[test]
+    fn tampering_is_more_severe_than_absence() {
+        let of = |exits: &[Exit]| Exit::most_severe(exits.iter().copied());
+        assert_eq!(of(&[]), Exit::Ok);
+        assert_eq!(of(&[Exit::Ok, Exit::Unavailable]), Exit::Unavailable);
+        assert_eq!(of(&[Exit::Unavailable, Exit::ContentMismatch]), Exit::ContentMismatch);
+        assert_eq!(of(&[Exit::NoSignature, Exit::NotTrusted]), Exit::NotTrusted);
+        for exit in Exit::ALL {
+            assert_eq!(of(&[exit, Exit::Ok]), exit);
+        }
     }
 
     #[test]

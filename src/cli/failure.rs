@@ -35,7 +35,7 @@ use super::exit::Exit;
 use super::output::BinaryOnTerminal;
 
 /// Why a command failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: Exit,

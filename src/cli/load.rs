@@ -86,6 +86,7 @@ impl LoadArgs {
                 work: Work::Hash,
                 encoders: &NoEncoders,
                 threads: std::num::NonZero::<usize>::MIN,
+                memo: None,
                 progress: &(),
             };
             let archive = Archive::read(source, &jobs, limits)?;

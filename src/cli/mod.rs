@@ -46,6 +46,7 @@ mod key;
 mod list;
 mod load;
 mod manifest;
+mod many;
 mod notation;
 mod output;
 mod output_file;
@@ -130,8 +131,8 @@ enum Command {
     Digest(digest::DigestArgs),
     /// Sign a manifest
     Sign(sign::SignArgs),
-    /// Verify the signatures of a manifest
-    Verify(verify::VerifyArgs),
+    /// Verify the signatures of images or manifests
+    Verify(Box<many::VerifyManyArgs>),
     /// Verify an image archive and load exactly what was verified
     Load(load::LoadArgs),
     /// List the signatures of a manifest

@@ -54,13 +54,14 @@ pub(crate) struct Printer {
     format: Format,
     color: ColorChoice,
     voice: Voice,
+    muted: bool,
 }
 
 impl Printer {
     /// A printer that colors what goes to a terminal.
     #[must_use]
     pub(crate) fn new(verbosity: Verbosity, format: Format) -> Self {
-        Self { verbosity, format, color: ColorChoice::Auto, voice: Voice::Dockseal }
+        Self { verbosity, format, color: ColorChoice::Auto, voice: Voice::Dockseal, muted: false }
     }
 
     /// The same printer with colors as the user wants them.
@@ -73,6 +74,12 @@ impl Printer {
     #[must_use]
     pub(crate) fn speaking(self, voice: Voice) -> Self {
         Self { voice, ..self }
+    }
+
+    /// A printer of somebody whose results another one tells: it says nothing, and warns of nothing.
+    #[must_use]
+    pub(crate) fn muted(self) -> Self {
+        Self { muted: true, ..self }
     }
 
     /// How much talk there is.
@@ -90,7 +97,7 @@ impl Printer {
     /// Whether progress may be drawn: on a terminal, unless told to be quiet.
     #[must_use]
     pub(crate) fn may_draw(self) -> bool {
-        self.verbosity > Verbosity::Quiet && io::stderr().is_terminal()
+        self.verbosity > Verbosity::Quiet && !self.muted && io::stderr().is_terminal()
     }
 
     /// Writes bytes to stdout, exactly. A reader that has gone away had enough of it: no error.
@@ -98,6 +105,9 @@ impl Printer {
     /// # Errors
     /// [`BinaryOnTerminal`]; when stdout can't be written.
     pub(crate) fn data(self, bytes: &[u8]) -> io::Result<()> {
+        if self.muted {
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         if is_binary(bytes) && stdout.is_terminal() {
             return Err(io::Error::other(BinaryOnTerminal));
@@ -135,14 +145,14 @@ impl Printer {
             Voice::Dockseal => Verbosity::Normal,
             Voice::Notation => Verbosity::Verbose,
         };
-        if self.verbosity >= least {
+        if self.verbosity >= least && !self.muted {
             say(format_args!("{text}"));
         }
     }
 
     /// Says on stderr how something came about, if that is wanted.
     pub(crate) fn detail(self, text: impl Display) {
-        if self.verbosity == Verbosity::Verbose {
+        if self.verbosity == Verbosity::Verbose && !self.muted {
             say(format_args!("{text}"));
         }
     }
@@ -163,7 +173,7 @@ impl Printer {
             return self.say_labelled("Error:", ERROR, text);
         }
         self.say_labelled("error:", ERROR, text);
-        for detail in details {
+        for detail in details.iter().filter(|_| !self.muted) {
             say(format_args!("  {detail}"));
         }
         if let Some(hint) = hint {
@@ -172,6 +182,9 @@ impl Printer {
     }
 
     fn say_labelled(self, label: &str, style: Style, text: impl Display) {
+        if self.muted {
+            return;
+        }
         if self.is_colored() {
             say(format_args!("{style}{label}{style:#} {text}"));
         } else {

@@ -20,7 +20,7 @@ use super::output::table;
 use super::subject::user_metadata;
 
 // What commands that may ask plugins take.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct PluginArgs {
     /// What a plugin is told besides; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = user_metadata)]
@@ -50,7 +50,7 @@ impl PluginArgs {
 }
 
 // How patient we are.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct TimeoutArgs {
     /// How long a plugin may take for an answer before it is killed [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]

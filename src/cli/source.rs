@@ -4,11 +4,13 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::content::archive;
+use crate::content::archive::{self, Memo};
 use crate::content::limits::Limits;
 use crate::generate::{
     self, Content, Generated, GivenManifest, ImageChoice, LayerCache, Options, PushFrom,
@@ -174,10 +176,13 @@ pub(super) struct ImageArgs {
     no_cache: bool,
     /// Threads [default: all cores]
     #[arg(long, short = 'j', value_name = "N")]
-    jobs: Option<std::num::NonZeroUsize>,
+    jobs: Option<NonZero<usize>>,
     /// Draw no progress bar
     #[arg(long)]
     no_progress: bool,
+    /// What several images share; no option.
+    #[arg(skip)]
+    pub(super) shared: Option<Shared>,
     #[command(flatten)]
     pub(super) push: PushArgs,
     /// The engine that was asked; no option.
@@ -187,7 +192,35 @@ pub(super) struct ImageArgs {
     pub(super) containerd: ContainerdArgs,
 }
 
+/// What works on several images share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// What was hashed already.
+    pub(super) memo: Arc<Memo>,
+    /// How far they are together.
+    pub(super) bar: ProgressBar,
+}
+
 impl ImageArgs {
+    /// Threads for everything together.
+    pub(super) fn threads(&self) -> NonZero<usize> {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        self.jobs.unwrap_or_else(cores)
+    }
+
+    /// The same options for one of several images, with its part of the threads.
+    pub(super) fn sharing(&self, shared: &Shared, jobs: NonZero<usize>) -> Self {
+        Self { shared: Some(shared.clone()), jobs: Some(jobs), ..self.clone() }
+    }
+
+    /// Progress of work on an image.
+    pub(super) fn bar(&self, context: &Context) -> ProgressBar {
+        match &self.shared {
+            Some(shared) => shared.bar.part(),
+            None => ProgressBar::new(!self.no_progress && context.printer.may_draw()),
+        }
+    }
+
     /// Whether the user named the encoder generation.
     pub(super) fn names_generation(&self) -> bool {
         self.go_gzip.is_some()
@@ -310,7 +343,7 @@ impl ImageArgs {
         context: &Context,
     ) -> Result<Generated, Failure> {
         let options = self.options(image, question.content, context);
-        let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
+        let bar = self.bar(context);
         let path = match &source {
             archive::Source::Path(path) => Some(path.clone()),
             _ => None,
@@ -352,7 +385,7 @@ impl ImageArgs {
         }
         let store = self.containerd.open(context)?;
         let options = self.options(None, question.content, context);
-        let bar = ProgressBar::new(!self.no_progress && context.printer.may_draw());
+        let bar = self.bar(context);
         let namespace = self.containerd.namespace();
         let generated = generate::in_containerd(&*store, name, namespace, &options, &bar);
         bar.clear();
@@ -389,9 +422,8 @@ impl ImageArgs {
             limits: self.limits(),
             ..Options::default()
         };
-        if let Some(jobs) = self.jobs {
-            options.threads = jobs;
-        }
+        options.threads = self.threads();
+        options.memo = self.shared.as_ref().map(|shared| Arc::clone(&shared.memo));
         options
     }
 

@@ -25,7 +25,7 @@ use super::read_input;
 use super::source::{Held, ImageArgs, Question, Source};
 
 // The subject of `sign` and `verify`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct SubjectArgs {
     /// The image, as for `dockseal manifest`; with --local a manifest, - for standard input; with
     /// --oci-layout DIR:TAG or DIR@DIGEST
@@ -215,6 +215,16 @@ impl SubjectArgs {
     /// The image in an archive or a directory, if that is what is asked about.
     pub(super) fn archive(&self) -> Result<Source, Failure> {
         self.of_image()?.source.parse().map_err(Failure::usage)
+    }
+
+    /// What is named.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    /// The same for another image, read in another way.
+    pub(super) fn of(&self, source: &str, image: ImageArgs) -> Self {
+        Self { source: Some(source.to_owned()), image, ..self.clone() }
     }
 
     /// Options of the image.

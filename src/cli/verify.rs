@@ -13,6 +13,7 @@ use crate::signature::x509::CertificateRules;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
 use crate::trust::crls::{CrlCache, RevocationData, read_crl, read_ocsp_response};
+use crate::trust::files::Loaded;
 use crate::trust::level::LevelName;
 use crate::trust::policy::{OciPolicy, PolicyError, Statement};
 use crate::trust::scope::Repository;
@@ -33,7 +34,7 @@ use super::source::{Held, ImageArgs, Source};
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
 
 // Arguments of `dockseal verify`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     subject: SubjectArgs,
@@ -102,7 +103,7 @@ impl From<ContentArg> for Content {
 }
 
 // How strictly signatures and certificates are judged besides the policy.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct StrictnessArgs {
     /// Refuse signatures without an expiry and expired ones, whatever the policy says
     #[arg(long)]
@@ -129,7 +130,7 @@ impl StrictnessArgs {
 }
 
 // Files that say what is revoked.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct RevocationArgs {
     /// CRL to judge revocation by, besides the cached ones; repeatable
     #[arg(long, value_name = "FILE")]
@@ -185,42 +186,19 @@ impl VerifyArgs {
                 "all of the image is verified: neither --content nor --recursive can be given";
             return Err(Failure::usage(text));
         }
-        let config = context.dirs.config()?;
-        let loaded = policy_files(context)?.load_oci()?;
-        warn_about_files(context, loaded.warnings)?;
-        let statement = self.statement(&loaded.policy)?;
-        let policy = PolicyInfo {
-            path: &loaded.path,
-            statement: statement.name(),
-            level: statement.level().name().as_str(),
-        };
-        context.printer.note(policy.describe());
-        let subject = self.subject.resolve_from(held.clone(), self.content.into(), context)?;
-        let stores = TrustStores::new(&config);
-        check_stores(context, &stores, statement)?;
-        let options = VerifyOptions {
-            max_signatures: self.max_signatures,
-            signers: self.require,
-            user_metadata: self.user_metadata.iter().cloned().collect(),
-            revocation: self.revocation.load(context)?,
-            plugins: Some(self.plugins.verifiers(context)?),
-            ..VerifyOptions::at(context.now)
-        };
-        let options = self.strictness.apply(options);
-        let verifier = Verifier::new(statement, &stores, options);
+        let grounds = self.grounds(context)?;
+        let statement = self.statement(&grounds.loaded.policy)?;
+        let policy = grounds.policy(statement);
+        let verifier = grounds.verifier(statement);
         if let (Some(reach), false) = (self.recursive, statement.level().is_skip()) {
-            let store = self.store(&subject, context)?;
-            let printer = context.printer;
-            let trusted = recursive::verify(&verifier, &subject, reach, &*store, &policy, printer)?;
+            let (subject, trusted) = self.verify_below(reach, &verifier, &policy, context)?;
             for each in &trusted {
-                warn_about(each, statement, printer);
+                warn_about(each, statement, context.printer);
             }
-            say_what_was_hashed(&subject, printer);
+            say_what_was_hashed(&subject, context.printer);
             return Ok(());
         }
-        let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
-        let (subject, verdict) =
-            self.or_other_manifest(&verifier, subject, first, held, context)?;
+        let (subject, verdict) = self.judge(&verifier, held, context)?;
         match verdict {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
@@ -249,15 +227,72 @@ impl VerifyArgs {
                     let report = report::denied(&subject.descriptor, &policy, &error);
                     context.printer.json(&report)?;
                 }
-                let mismatch = error.class() == FailureClass::ContentMismatch;
-                // The same image may have been pushed with layers that another tool compressed.
-                let hint = (mismatch && !subject.blobs().is_empty()).then(|| {
-                    "if the manifest that was signed is at hand: --manifest FILE".to_owned()
-                });
-                let failure = Failure::from(error);
-                Err(if hint.is_some() { failure.with_hint(hint) } else { failure })
+                Err(denied(&subject, error))
             }
         }
+    }
+
+    /// What every verification with these arguments goes by. Says which policy that is.
+    pub(super) fn grounds(&self, context: &Context) -> Result<Grounds, Failure> {
+        let config = context.dirs.config()?;
+        let mut loaded = policy_files(context)?.load_oci()?;
+        warn_about_files(context, std::mem::take(&mut loaded.warnings))?;
+        let stores = TrustStores::new(&config);
+        let options = VerifyOptions {
+            max_signatures: self.max_signatures,
+            signers: self.require,
+            user_metadata: self.user_metadata.iter().cloned().collect(),
+            revocation: self.revocation.load(context)?,
+            plugins: Some(self.plugins.verifiers(context)?),
+            ..VerifyOptions::at(context.now)
+        };
+        let grounds = Grounds { loaded, stores, options: self.strictness.apply(options) };
+        let statement = self.statement(&grounds.loaded.policy)?;
+        context.printer.note(grounds.policy(statement).describe());
+        check_stores(context, &grounds.stores, statement)?;
+        Ok(grounds)
+    }
+
+    /// Finds the image, and looks for a signature of it that is trusted.
+    pub(super) fn judge(
+        &self,
+        verifier: &Verifier<'_>,
+        held: Held,
+        context: &Context,
+    ) -> Result<(Subject, Result<Verdict, VerifyError>), Failure> {
+        let subject = self.subject.resolve_from(held.clone(), self.content.into(), context)?;
+        let first = verifier.verify(&subject.descriptor, &*self.store(&subject, context)?);
+        self.or_other_manifest(verifier, subject, first, held, context)
+    }
+
+    /// Finds the image, and demands a trusted signature for every manifest that is reached.
+    pub(super) fn verify_below(
+        &self,
+        reach: Reach,
+        verifier: &Verifier<'_>,
+        policy: &PolicyInfo<'_>,
+        context: &Context,
+    ) -> Result<(Subject, Vec<TrustedSignature>), Failure> {
+        let subject = self.subject.resolve_from(None, self.content.into(), context)?;
+        let store = self.store(&subject, context)?;
+        let trusted =
+            recursive::verify(verifier, &subject, reach, &*store, policy, context.printer)?;
+        Ok((subject, trusted))
+    }
+
+    /// Which manifests are verified, if not one.
+    pub(super) fn reach(&self) -> Option<Reach> {
+        self.recursive
+    }
+
+    /// What is named to be verified.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.subject.source()
+    }
+
+    /// The same for another image.
+    pub(super) fn of(&self, source: &str, image: ImageArgs) -> Self {
+        Self { subject: self.subject.of(source, image), ..self.clone() }
     }
 
     /// A second try, where the first found no signature of this manifest and the image has another.
@@ -289,7 +324,7 @@ impl VerifyArgs {
         Ok((subject, verdict))
     }
 
-    fn statement<'p>(&self, policy: &'p OciPolicy) -> Result<&'p Statement, Failure> {
+    pub(super) fn statement<'p>(&self, policy: &'p OciPolicy) -> Result<&'p Statement, Failure> {
         if let Some(name) = &self.policy_name {
             return Ok(policy.named(name)?);
         }
@@ -315,10 +350,54 @@ impl VerifyArgs {
     }
 }
 
+/// What verifications go by: the policy, the trust stores it names, and what is known besides.
+pub(super) struct Grounds {
+    pub(super) loaded: Loaded<OciPolicy>,
+    stores: TrustStores,
+    options: VerifyOptions,
+}
+
+impl Grounds {
+    /// The policy, for reports.
+    pub(super) fn policy<'p>(&'p self, statement: &'p Statement) -> PolicyInfo<'p> {
+        PolicyInfo {
+            path: &self.loaded.path,
+            statement: statement.name(),
+            level: statement.level().name().as_str(),
+        }
+    }
+
+    /// A verifier by that statement.
+    pub(super) fn verifier<'p>(&'p self, statement: &'p Statement) -> Verifier<'p> {
+        Verifier::new(statement, &self.stores, self.options.clone())
+    }
+}
+
+/// No signature is trusted.
+pub(super) fn denied(subject: &Subject, error: VerifyError) -> Failure {
+    let mismatch = error.class() == FailureClass::ContentMismatch;
+    // The same image may have been pushed with layers that another tool compressed.
+    let hint = (mismatch && !subject.blobs().is_empty())
+        .then(|| "if the manifest that was signed is at hand: --manifest FILE".to_owned());
+    let failure = Failure::from(error);
+    if hint.is_some() { failure.with_hint(hint) } else { failure }
+}
+
 /// Says what the policy let pass (security.md S13).
 pub(super) fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printer) {
+    for warning in warnings(trusted, statement) {
+        printer.warning(warning);
+    }
+    for rejected in trusted.rejected() {
+        printer.detail(format_args!("{}: {}", rejected.location.display(), rejected.error));
+    }
+}
+
+/// What the policy let pass.
+pub(super) fn warnings(trusted: &TrustedSignature, statement: &Statement) -> Vec<String> {
+    let mut warnings = Vec::new();
     for check in trusted.checks().iter().filter(|check| check.is_logged_failure()) {
-        printer.warning(format_args!(
+        warnings.push(format!(
             "{} was set to \"log\" and failed with error: {}",
             check.id, check.evidence
         ));
@@ -326,7 +405,7 @@ pub(super) fn warn_about(trusted: &TrustedSignature, statement: &Statement, prin
     if trusted.level() != LevelName::Strict {
         let names: Vec<_> = statement.level().unenforced().map(|kind| kind.as_str()).collect();
         if !names.is_empty() {
-            printer.warning(format_args!(
+            warnings.push(format!(
                 "trust policy statement {:?} has level {} and does not enforce {}",
                 statement.name(),
                 trusted.level(),
@@ -334,12 +413,8 @@ pub(super) fn warn_about(trusted: &TrustedSignature, statement: &Statement, prin
             ));
         }
     }
-    for warning in trusted.content().chain().warnings() {
-        printer.warning(warning);
-    }
-    for rejected in trusted.rejected() {
-        printer.detail(format_args!("{}: {}", rejected.location.display(), rejected.error));
-    }
+    warnings.extend(trusted.content().chain().warnings().iter().map(ToString::to_string));
+    warnings
 }
 
 pub(super) fn print_trusted(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::error::GenerateError;
 use super::{BoundBlob, Content, Generated, Note, Options, Origin};
-use crate::content::archive::Measured;
+use crate::content::archive::{Key, Measured, Place};
 use crate::content::containerd::find::{Found, find};
 use crate::content::containerd::read::ImageContent;
 use crate::content::containerd::{ContainerdError, ContentStore, Namespace};
@@ -291,7 +291,7 @@ impl Binder<'_> {
             let known = measured.get(&layer.digest).filter(|it| it.stored.size == layer.size);
             let found = match known {
                 Some(known) => known.clone(),
-                None => self.content.measure(LAYER, layer, &self.options.limits, self.progress)?,
+                None => self.measure(layer)?,
             };
             // What is encrypted can't be compared with what it is for.
             if !layer.media_type.ends_with("+encrypted") && found.diff_id != *diff_id {
@@ -303,6 +303,21 @@ impl Binder<'_> {
             measured.insert(layer.digest.clone(), found);
         }
         Ok(())
+    }
+
+    /// Measures a layer, unless the run has done so in this namespace of this store.
+    fn measure(&self, layer: &Descriptor) -> Result<Measured, ContainerdError> {
+        let Options { limits, memo, .. } = self.options;
+        let measure = || self.content.measure(LAYER, layer, limits, self.progress);
+        let Some(memo) = memo else { return measure() };
+        let place = Place::Store { store: self.content.place(), digest: layer.digest.clone() };
+        let key = Key { place, algorithm: layer.digest.algorithm(), encoding: None };
+        let (measured, known) = memo.get_or(key, measure)?;
+        if known {
+            self.content.has_size(LAYER, layer, measured.stored.size)?;
+            self.progress.advance(layer.size);
+        }
+        Ok(measured)
     }
 
     fn push(&mut self, descriptor: &Descriptor, diff_id: Option<Digest>) {

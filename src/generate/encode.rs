@@ -38,6 +38,10 @@ impl Encoders for GzipLayers {
         Some(Box::new(GzipLayer(DockerWriter::new(gzip))))
     }
 
+    fn name(&self) -> &'static str {
+        self.generation.as_str()
+    }
+
     /// A stream shows its layers before its config. Most writers name them by their DiffIDs, and
     /// the cache may know that one.
     fn can_wait(&self, name: &str) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::error::GenerateError;
 use super::views::bound;
 use super::{BoundBy, KnownSize, Options};
-use crate::content::archive::{Archive, Jobs, NoEncoders, Source, Work};
+use crate::content::archive::{Archive, NoEncoders, Source, Work};
 use crate::image::digest::Digest;
 use crate::image::manifest::{Document, Manifest, ManifestError, RawManifest};
 use crate::progress::Progress;
@@ -23,7 +23,7 @@ pub fn sizes_in_archive(
     progress: &dyn Progress,
 ) -> Result<BTreeMap<Digest, KnownSize>, GenerateError> {
     let encoders = &NoEncoders;
-    let jobs = Jobs { work: Work::Hash, encoders, threads: options.threads, progress };
+    let jobs = options.jobs(Work::Hash, encoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
     let held: BTreeMap<&Digest, String> = wanted
         .keys()

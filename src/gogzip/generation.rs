@@ -45,6 +45,15 @@ impl Generation {
 }
 
 impl Generation {
+    /// Its name, as options take it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Go1_8 => "go1.8",
+            Self::Go1_27 => "go1.27",
+        }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -57,10 +66,7 @@ impl Generation {
 
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Go1_8 => "go1.8",
-            Self::Go1_27 => "go1.27",
-        })
+        f.write_str(self.as_str())
     }
 }
 

@@ -16,6 +16,7 @@ fn read(file: &std::fs::File) -> Archive {
         work: Work::Hash,
         encoders: &NoEncoders,
         threads: std::num::NonZero::<usize>::MIN,
+        memo: None,
         progress: &(),
     };
     Archive::read(source, &jobs, Limits::default()).unwrap()

@@ -29,6 +29,7 @@ mod daemon;
 mod key;
 mod layout;
 mod load;
+mod many;
 mod notation;
 mod parity;
 mod plugins;

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 
 use super::directory;
 use super::error::ArchiveError;
-use super::measure::{Encoders, Measured, measure};
+use super::measure::{Encoders, Measured, measure, stored_algorithm};
+use super::memo::{Key, Memo, Place};
 use super::scan::{Archive, Origin};
 use crate::progress::Progress;
 
@@ -34,6 +35,8 @@ pub struct Jobs<'a> {
     pub encoders: &'a dyn Encoders,
     /// Most threads.
     pub threads: NonZero<usize>,
+    /// What the run has measured already; a stream is measured in any case.
+    pub memo: Option<&'a Memo>,
     /// Is told how far it is.
     pub progress: &'a dyn Progress,
 }
@@ -142,14 +145,24 @@ impl Archive {
     /// # Errors
     /// When there is no such member, or the archive was a stream and is gone.
     pub fn open(&self, name: &str) -> Result<Box<dyn Read + '_>, ArchiveError> {
+        Ok(self.locate(name)?.0)
+    }
+
+    /// The bytes of a member, and where they are, told by the file that they are read from.
+    fn locate(&self, name: &str) -> Result<(Box<dyn Read + '_>, Option<Place>), ArchiveError> {
         let missing = || ArchiveError::Missing { what: "blob", name: name.to_owned() };
         let member = self.members.get(name).ok_or_else(missing)?;
         Ok(match (&member.document, &self.origin) {
-            (Some(bytes), _) => Box::new(bytes.as_slice()),
+            (Some(bytes), _) => (Box::new(bytes.as_slice()), None),
             (None, Origin::File(file)) => {
-                Box::new(Section { file, at: member.position, left: member.size })
+                let place = Place::in_file(file, member.position, member.size);
+                (Box::new(Section { file, at: member.position, left: member.size }), place.ok())
             }
-            (None, Origin::Directory(root)) => Box::new(directory::open(root, name)?),
+            (None, Origin::Directory(root)) => {
+                let file = directory::open(root, name)?;
+                let place = Place::in_file(&file, 0, member.size);
+                (Box::new(file), place.ok())
+            }
             (None, Origin::Stream) => {
                 return Err(ArchiveError::Streamed { name: name.to_owned() });
             }
@@ -167,9 +180,23 @@ impl Archive {
             .members
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
-        let encoder = if encode { jobs.encoders.encoder(threads) } else { None };
-        let mut reader = self.open(name)?;
-        let measured = measure(name, &mut *reader, encoder, &self.limits, jobs.progress)?;
+        let (mut reader, place) = self.locate(name)?;
+        let mut measure = || {
+            let encoder = if encode { jobs.encoders.encoder(threads) } else { None };
+            measure(name, &mut *reader, encoder, &self.limits, jobs.progress)
+        };
+        let measured = match (jobs.memo, place) {
+            (Some(memo), Some(place)) => {
+                let algorithm = stored_algorithm(name);
+                let encoding = encode.then(|| jobs.encoders.name());
+                let (measured, known) = memo.get_or(Key { place, algorithm, encoding }, measure)?;
+                if known {
+                    jobs.progress.advance(measured.stored.size);
+                }
+                measured
+            }
+            _ => measure()?,
+        };
         if measured.stored.size != member.size {
             // A file that changes while it is read.
             return Err(ArchiveError::Size {

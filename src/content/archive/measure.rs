@@ -36,6 +36,9 @@ pub trait Encoders: Sync {
     /// A fresh encoder, which may use `threads` threads; `None` if nothing is ever encoded.
     fn encoder(&self, threads: NonZero<usize>) -> Option<Box<dyn Encoder>>;
 
+    /// What tells its encodings from those of others.
+    fn name(&self) -> &'static str;
+
     /// Whether the encoding of the layer that a stream shows under this name can wait. A name
     /// proves nothing: should it lie, the archive has to be read again.
     fn can_wait(&self, name: &str) -> bool;
@@ -48,6 +51,10 @@ pub struct NoEncoders;
 impl Encoders for NoEncoders {
     fn encoder(&self, _threads: NonZero<usize>) -> Option<Box<dyn Encoder>> {
         None
+    }
+
+    fn name(&self) -> &'static str {
+        "none"
     }
 
     fn can_wait(&self, _name: &str) -> bool {
@@ -103,7 +110,7 @@ pub fn measure(
 }
 
 /// The algorithm that a blob's name in an OCI layout asks for; sha256 everywhere else.
-fn stored_algorithm(name: &str) -> Algorithm {
+pub(super) fn stored_algorithm(name: &str) -> Algorithm {
     name.strip_prefix("blobs/")
         .and_then(|rest| rest.split_once('/'))
         .and_then(|(algorithm, _)| algorithm.parse().ok())

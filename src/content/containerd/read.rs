@@ -114,6 +114,25 @@ impl<'a> ImageContent<'a> {
         Ok(measured)
     }
 
+    /// Where content is kept: the store, and the image's namespace in it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}, namespace {}", self.store.place(), self.namespace())
+    }
+
+    /// Compares the size of content that was hashed with the one it should have.
+    ///
+    /// # Errors
+    /// [`ContainerdError`]: it has another one.
+    pub fn has_size(
+        &self,
+        what: &'static str,
+        own: &Descriptor,
+        size: u64,
+    ) -> Result<(), ContainerdError> {
+        matches(&format!("{what} {}", own.digest), own, &own.digest, size)
+    }
+
     /// Reads all of a blob and hashes it.
     ///
     /// # Errors
