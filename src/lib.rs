@@ -12,7 +12,8 @@
 //!  ├─ generate   USE CASE  image in a store -> exact manifest bytes + Descriptor
 //!  ├─ sign       USE CASE  Descriptor -> envelope -> signature store
 //!  ├─ verify     USE CASE  Descriptor + envelopes + policy -> TrustedSignature | ranked error
-//!  └─ load       USE CASE  verified content -> clean archive -> engine
+//!  ├─ load       USE CASE  verified content -> clean archive -> engine
+//!  └─ doctor     USE CASE  what stands in the way of all that on a host
 //!      │
 //!      ├─ content    ADAPTERS  archives, layouts and engines that hold images
 //!      ├─ signature  payload, algorithm, crypto, envelope, x509, signer
@@ -40,6 +41,7 @@
 
 pub mod cli;
 pub mod content;
+pub mod doctor;
 pub mod fsutil;
 pub mod generate;
 pub mod gogzip;

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may use, as in src/lib.rs. An entry with `::` allows only what is below it.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("gogzip", &[]),
     ("progress", &[]),
     ("fsutil", &[]),
@@ -27,6 +27,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("store", &["image", "content", "fsutil"]),
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
     ("load", &["generate", "content", "image", "progress", "fsutil"]),
+    ("doctor", &["content", "signature", "plugin", "trust", "fsutil"]),
     ("sign", &["content", "signature", "store", "image", "progress", "fsutil"]),
     (
         "verify",

@@ -121,3 +121,25 @@ until_true() {
         sleep 0.2
     done
 }
+
+# The mirror that this machine itself uses, and its proxy.
+find_mirror() {
+    local proxy
+    MIRROR=$(mirrors | sed -n 1p)
+    if [[ -z $MIRROR ]]; then
+        apt-get --quiet update >/dev/null 2>&1 || true
+        MIRROR=$(mirrors | sed -n 1p)
+    fi
+    [[ -n $MIRROR ]] || die "apt knows no mirror of Debian"
+    proxy=$(apt-config shell proxy Acquire::http::Proxy)
+    if [[ -n $proxy ]]; then
+        eval "$proxy"
+        export http_proxy=$proxy
+    fi
+}
+
+mirrors() {
+    # shellcheck disable=SC2016 # The format is apt's, not the shell's.
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
+        'Label: Debian' | sort -u
+}

@@ -14,6 +14,7 @@ use crate::content::distribution::Distribution;
 use crate::content::docker::{
     Address, ClientEnv, ClientOptions, Dialer, Endpoint, Engine, EngineInfo, Image, ImageStore,
 };
+use crate::doctor::{Area, Finding, Severity};
 use crate::generate::{self, Generated, ImageChoice, Note, Origin, PushFrom, PushingEngine};
 use crate::gogzip::Generation;
 use crate::image::reference::Reference;
@@ -206,6 +207,34 @@ impl Asking<'_> {
             }
         })
     }
+}
+
+/// What there is to say about the engine.
+pub(super) fn diagnose() -> Vec<Finding> {
+    let engine = match Client::default().connect() {
+        Ok((engine, _)) => engine,
+        Err(failure) => {
+            let finding = Finding::new(Area::Docker, Severity::Note, failure.message);
+            return vec![Finding { hint: failure.hint, ..finding }];
+        }
+    };
+    let info = engine.info();
+    let text = format!(
+        "Docker {} at {} (API {}, {}), {}",
+        info.version, info.endpoint, info.api, info.go_version, info.store
+    );
+    let mut found = vec![Finding::new(Area::Docker, Severity::Good, text)];
+    if matches!(info.store, ImageStore::Graph { .. }) {
+        found.push(match Generation::from_go_version(&info.go_version) {
+            Ok(generation) => {
+                let text = format!("its pushes compress like {generation}");
+                Finding::new(Area::Docker, Severity::Good, text)
+            }
+            Err(error) => Finding::new(Area::Docker, Severity::Warning, error.to_string())
+                .hint("name a generation: --go-gzip go1.8"),
+        });
+    }
+    found
 }
 
 /// Loads what was verified into the engine, and looks at what that has afterwards; its address.

@@ -36,6 +36,7 @@ mod daemon;
 #[path = "no_daemon.rs"]
 mod daemon;
 mod digest;
+mod doctor;
 mod duration;
 mod explain;
 mod failure;
@@ -168,6 +169,8 @@ enum Command {
     /// Manage revocation lists
     #[command(subcommand)]
     Crl(crl::CrlCommand),
+    /// Look for what stands in the way of signing and verifying on this host
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script
     Completion(about::CompletionArgs),
     /// Write the manual pages
@@ -196,6 +199,7 @@ impl Command {
             Self::Blob(command) => command.run(context),
             Self::Timestamp(command) => command.run(context),
             Self::Crl(command) => command.run(context),
+            Self::Doctor(args) => args.run(context),
             Self::Completion(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Version => about::version(context),

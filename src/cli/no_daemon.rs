@@ -1,5 +1,6 @@
 //! A build without the feature `docker`: images of the engine have to be saved first.
 
+use crate::doctor::{Area, Finding, Severity};
 use crate::generate::Generated;
 use crate::load::CleanArchive;
 
@@ -35,4 +36,10 @@ pub(super) fn load(
     Err(Failure::new(Exit::Unavailable, "this build can't load into an engine itself").with_hint(
         Some("dockseal load ARCHIVE --output clean.tar && docker load -i clean.tar".into()),
     ))
+}
+
+/// What there is to say about the engine: nothing is asked.
+pub(super) fn diagnose() -> Vec<Finding> {
+    let text = "this build can't ask an engine; what docker save writes it can read";
+    vec![Finding::new(Area::Docker, Severity::Note, text)]
 }

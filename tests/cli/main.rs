@@ -26,6 +26,7 @@ mod crash;
 mod crl;
 #[cfg(feature = "docker")]
 mod daemon;
+mod doctor;
 mod key;
 mod layout;
 mod load;

@@ -1,0 +1,158 @@
+//! `dockseal doctor`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::content::containerd::config::{self, Places};
+use crate::doctor::{self, Area, Finding, Severity, VerifierPlaces};
+use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
+use crate::signature::signer::keys::SigningKeys;
+use crate::trust::crls::CrlCache;
+use crate::trust::files::PolicyFiles;
+use crate::trust::policy::PolicyKind;
+
+use super::context::Context;
+use super::daemon;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::host_trust::policy_files;
+use super::output::{Format, Verbosity};
+use super::report::SCHEMA_VERSION;
+
+// Arguments of `dockseal doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Ends with 12 if there is a problem, with 0 if there is none.
+
+Examples:
+  dockseal doctor
+  dockseal doctor --format json
+  dockseal doctor --containerd-config /etc/containerd/config.toml")]
+pub(super) struct DoctorArgs {
+    /// Configuration of containerd
+    #[arg(long, value_name = "FILE", default_value = config::PATH)]
+    containerd_config: PathBuf,
+    /// Directory of the image verifier's policy, trust stores and signatures
+    #[arg(long, value_name = "DIR", default_value = "/etc/dockseal")]
+    verifier_root: PathBuf,
+}
+
+impl DoctorArgs {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut found = vec![doctor::clock(context.now)];
+        found.extend(host(context)?);
+        found.extend(daemon::diagnose());
+        found.push(containerd(&self.containerd_config));
+        let places = VerifierPlaces { config: self.containerd_config, root: self.verifier_root };
+        found.extend(verifier(&places, context));
+        report(&found, context)
+    }
+}
+
+/// Trust and keys of who runs this.
+fn host(context: &Context) -> Result<Vec<Finding>, Failure> {
+    let config = context.dirs.config()?;
+    let plugins = PluginDirectory::new(context.dirs.plugins()?, DEFAULT_TIMEOUT);
+    let cache = context.dirs.cache().ok().map(|cache| CrlCache::new(&cache));
+    let files = policy_files(context)?;
+    let mut found = doctor::trust(&config, &files, &[PolicyKind::Oci], cache.as_ref(), context.now);
+    if SigningKeys::path(&config).exists() || plugins.names().is_ok_and(|names| !names.is_empty()) {
+        found.extend(doctor::keys(&config, &plugins, context.now));
+    } else {
+        found.push(
+            Finding::new(Area::Keys, Severity::Note, "no signing keys: this host can verify only")
+                .hint("dockseal key add NAME --key-file FILE --cert-file FILE"),
+        );
+    }
+    Ok(found)
+}
+
+/// Whether there is a containerd, and whether it answers.
+fn containerd(config: &Path) -> Finding {
+    let places = match Places::load(config) {
+        Ok(places) => places,
+        Err(error) => return Finding::new(Area::Containerd, Severity::Problem, error.to_string()),
+    };
+    let (root, address) = (places.root.display(), places.address.display());
+    match (places.address.exists(), places.root.is_dir()) {
+        (false, false) => Finding::new(Area::Containerd, Severity::Note, "there is none here"),
+        (false, true) => {
+            let text = format!("it is not running; its files are in {root}");
+            Finding::new(Area::Containerd, Severity::Note, text)
+                .hint(format!("dockseal verify containerd:NAME --containerd-root {root}"))
+        }
+        (true, _) => match answers(&places.address.to_string_lossy()) {
+            Ok(()) => {
+                Finding::new(Area::Containerd, Severity::Good, format!("it answers at {address}"))
+            }
+            Err(error) => Finding::new(Area::Containerd, Severity::Warning, error),
+        },
+    }
+}
+
+#[cfg(feature = "containerd-grpc")]
+fn answers(address: &str) -> Result<(), String> {
+    use crate::content::containerd::ContentStore as _;
+    use crate::content::containerd::grpc::Daemon;
+
+    let daemon = Daemon::connect(address).map_err(|error| error.to_string())?;
+    daemon.namespaces().map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "containerd-grpc"))]
+fn answers(_: &str) -> Result<(), String> {
+    Err("this build can't speak to its socket; --containerd-root reads its files".to_owned())
+}
+
+/// The image verifier, where anything of it is set up.
+fn verifier(places: &VerifierPlaces, context: &Context) -> Vec<Finding> {
+    if !places.is_set_up() {
+        let text = "containerd's image verifier is not set up";
+        return vec![Finding::new(Area::Verifier, Severity::Note, text)];
+    }
+    let mut found = doctor::verifier(places);
+    let files = PolicyFiles::new(&places.root);
+    let cache = CrlCache::new(&places.root);
+    let trust = doctor::trust(&places.root, &files, &[PolicyKind::Oci], Some(&cache), context.now);
+    found.extend(trust.into_iter().map(|finding| Finding { area: Area::Verifier, ..finding }));
+    found
+}
+
+fn report(found: &[Finding], context: &Context) -> Result<(), Failure> {
+    let printer = context.printer;
+    let count = |severity| found.iter().filter(|finding| finding.severity == severity).count();
+    let (problems, warnings) = (count(Severity::Problem), count(Severity::Warning));
+    let summary = format!("{problems} problems, {warnings} warnings");
+    if printer.format() == Format::Json {
+        let findings: Vec<_> = found
+            .iter()
+            .map(|finding| {
+                json!({
+                    "area": finding.area.as_str(),
+                    "severity": finding.severity.as_str(),
+                    "text": finding.text,
+                    "hint": finding.hint,
+                })
+            })
+            .collect();
+        printer.json(&json!({
+            "schemaVersion": SCHEMA_VERSION,
+            "verdict": if problems > 0 { "problems" } else { "healthy" },
+            "findings": findings,
+        }))?;
+    } else {
+        let is_quiet = printer.verbosity() == Verbosity::Quiet;
+        for finding in found.iter().filter(|it| !is_quiet || it.severity >= Severity::Warning) {
+            let (area, severity) = (finding.area.as_str(), finding.severity.as_str());
+            printer.line(format_args!("{severity:<8} {area}: {}", finding.text))?;
+            if let Some(hint) = &finding.hint {
+                printer.line(format_args!("         hint: {hint}"))?;
+            }
+        }
+    }
+    if problems > 0 {
+        return Err(Failure::new(Exit::NotTrusted, summary));
+    }
+    printer.note(summary);
+    Ok(())
+}
