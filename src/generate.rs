@@ -313,6 +313,8 @@ pub enum Note {
     Referrers(usize),
     /// Bytes behind the end of the archive.
     TrailingData,
+    /// Images in the archive that no engine would load.
+    Unreferenced(usize),
     /// Who wrote the archive, and how that was told.
     Writer(Writer, String),
 }
@@ -329,6 +331,7 @@ impl Note {
                 | Self::Disguised(_)
                 | Self::InsteadOfIndex { .. }
                 | Self::TrailingData
+                | Self::Unreferenced(_)
         )
     }
 }
@@ -368,6 +371,11 @@ impl fmt::Display for Note {
                  looked at"
             ),
             Self::Referrers(n) => write!(f, "{n} signatures or attestations in the archive"),
+            Self::Unreferenced(n) => write!(
+                f,
+                "{n} images in the archive are in neither manifest.json nor index.json; nothing is \
+                 known of them"
+            ),
             Self::TrailingData => f.write_str("there is data behind the end of the archive"),
             Self::Writer(Writer::Graph, why) => {
                 write!(f, "written by a graph-driver engine or for one ({why})")
@@ -399,7 +407,7 @@ pub fn against(
     if archive.has_trailing_data() {
         notes.push(Note::TrailingData);
     }
-    notes.extend(about_referrers(views.oci.as_ref()));
+    notes.extend(views.beside_images(&archive)?);
     let context = Context { archive: &mut archive, options, progress, notes };
     given::check(context, views.docker.as_ref(), views.oci.as_ref(), given)
 }
@@ -417,7 +425,7 @@ pub fn carried_with(
 ) -> Result<Vec<GivenManifest>, GenerateError> {
     let options = &Options { content: Content::Manifest, ..options.clone() };
     let progress = &();
-    let jobs = options.jobs(Work::Hash, &NoEncoders, progress);
+    let jobs = options.jobs(Work::Nothing, &NoEncoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
     let views = Views::read(&archive)?;
     let context = Context { archive: &mut archive, options, progress, notes: Vec::new() };
@@ -475,12 +483,14 @@ pub fn manifest(
     };
     let jobs = options.jobs(work, &encoders, progress);
     let mut archive = Archive::read(source, &jobs, options.limits)?;
-    let Views { docker, oci } = Views::read(&archive)?;
+    let views = Views::read(&archive)?;
+    let beside = views.beside_images(&archive)?;
+    let Views { docker, oci } = views;
     let (writer, mut notes) = writer(&archive, docker.as_ref(), oci.as_ref(), options)?;
     if archive.has_trailing_data() {
         notes.push(Note::TrailingData);
     }
-    notes.extend(about_referrers(oci.as_ref()));
+    notes.extend(beside);
     let target = match options.push_from {
         PushFrom::Writer => writer,
         PushFrom::Graph => Writer::Graph,
@@ -509,13 +519,6 @@ pub fn manifest(
         (Writer::Containerd, Some(docker), None) => graph::import(context, &docker),
         (Writer::Containerd, None, None) => Err(views::not_an_image(context.archive).into()),
     }
-}
-
-/// What index.json lists beside images.
-fn about_referrers(oci: Option<&OciView>) -> impl Iterator<Item = Note> {
-    let (referrers, disguised) = oci.map_or((0, 0), |oci| (oci.referrers, oci.disguised));
-    let referrers = (referrers > 0).then_some(Note::Referrers(referrers));
-    referrers.into_iter().chain((disguised > 0).then_some(Note::Disguised(disguised)))
 }
 
 /// What the steps share.

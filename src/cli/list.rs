@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::image_subject::Alternative;
 use super::inspect::SIGNATURE_TYPE;
 use super::output::Format;
 use super::report::SCHEMA_VERSION;
@@ -41,6 +42,12 @@ impl ListArgs {
         let nodes = digests.into_iter().map(|digest| Tree::new(digest, Vec::new())).collect();
         let tree = Tree::new(reference, vec![Tree::new(SIGNATURE_TYPE, nodes)]);
         printer.data(tree.render().as_bytes())?;
+        for other in &subject.alternatives {
+            if let (Alternative::Carried(other), Some(path)) = (other, &subject.path) {
+                let reference = format!("{}@{}", path.display(), other.descriptor().digest);
+                printer.note(format_args!("also carried along: --oci-layout {reference}"));
+            }
+        }
         for each in found.iter().filter(|each| each.defect.is_some()) {
             let defect = each.defect.as_deref().unwrap_or_default();
             printer.warning(format_args!("{}: {defect}", each.location.display()));

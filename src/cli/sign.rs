@@ -20,7 +20,7 @@ use crate::signature::signer::{Signer, SignerError};
 use crate::signature::x509::CertificateRules;
 use crate::store::cache::SignatureCache;
 use crate::store::detached::DetachedFiles;
-use crate::store::layout::SignatureManifest;
+use crate::store::layout::{LayoutTarget, SignatureManifest};
 use crate::store::{Added, NewSignature, SignatureStore};
 
 use super::authority::{TimestampArgs, countersigned};
@@ -380,12 +380,16 @@ impl SignArgs {
         subject: &Subject,
         context: &Context,
     ) -> Result<Box<dyn SignatureStore>, Failure> {
-        let layout = match (self.embed, &subject.layout, &subject.inside) {
-            (true, ..) => self.subject.of_image()?.embedding(subject)?,
-            (false, Some(layout), _) | (false, None, Some(layout)) => layout.clone(),
-            (false, None, None) => {
-                return Ok(Box::new(SignatureCache::new(&context.dirs.cache()?)));
+        let layout = match (&subject.layout, &subject.inside) {
+            _ if self.embed => self.subject.of_image()?.embedding(subject)?,
+            (Some(layout), _) => layout.clone(),
+            (None, Some(layout)) if layout.root().is_dir() => {
+                // What is signed has to be there (rule N-08).
+                layout.resolve(&LayoutTarget::Digest(subject.descriptor.digest.clone()))?;
+                layout.clone()
             }
+            (None, Some(_)) => self.subject.of_image()?.embedding(subject)?,
+            (None, None) => return Ok(Box::new(SignatureCache::new(&context.dirs.cache()?))),
         };
         Ok(Box::new(layout.writing(self.signature_manifest.into())))
     }

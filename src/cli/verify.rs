@@ -26,6 +26,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::{check_stores, policy_files, warn_about_files};
+use super::image_subject::Alternative;
 use super::output::{Format, Printer, Verbosity, table};
 use super::plugins::PluginArgs;
 use super::recursive::{self, Reach};
@@ -295,7 +296,7 @@ impl VerifyArgs {
         Self { subject: self.subject.of(source, image), ..self.clone() }
     }
 
-    /// A second try, where the first found no signature of this manifest and the image has another.
+    /// Further tries, where the first manifest is not the signed one and the image has others.
     fn or_other_manifest(
         &self,
         verifier: &Verifier<'_>,
@@ -304,23 +305,30 @@ impl VerifyArgs {
         held: Held,
         context: &Context,
     ) -> Result<(Subject, Result<Verdict, VerifyError>), Failure> {
-        let is_other_content = verdict.as_ref().is_err_and(|error| {
-            matches!(error.class(), FailureClass::NoSignature | FailureClass::ContentMismatch)
-        });
-        if !is_other_content {
-            return Ok((subject, verdict));
-        }
+        let Err(first) = &verdict else { return Ok((subject, verdict)) };
+        // One that nobody carries along is only worth its price if none was signed.
+        let is_other_content =
+            matches!(first.class(), FailureClass::NoSignature | FailureClass::ContentMismatch);
+        let store = self.store(&subject, context)?;
         let mut pending: VecDeque<_> = subject.alternatives.iter().cloned().collect();
         while let Some(other) = pending.pop_front() {
+            let is_worth_it = match &other {
+                // Its signatures are known before a layer is hashed.
+                Alternative::Carried(given) => verifier.verify(given.descriptor(), &*store).is_ok(),
+                _ => is_other_content,
+            };
+            if !is_worth_it {
+                continue;
+            }
             let other = self.subject.of_image()?.alternative(&other, held.clone(), context)?;
             pending.extend(other.alternatives.iter().cloned());
-            // The first failure is about the manifest that is carried along, or that `dockseal
-            // manifest` shows.
             if let Ok(verdict) = verifier.verify(&other.descriptor, &*self.store(&other, context)?)
             {
                 return Ok((other, Ok(verdict)));
             }
         }
+        // The first failure is about the manifest that is carried along, or that `dockseal manifest`
+        // shows.
         Ok((subject, verdict))
     }
 

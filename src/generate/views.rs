@@ -3,7 +3,11 @@
 //! docker's graph-driver engines read `manifest.json`, containerd reads `index.json`. An archive
 //! whose views differ is one image to one engine and another to the next.
 
+use std::collections::HashSet;
+
+use super::Note;
 use crate::content::archive::{Archive, ArchiveError, DockerImage, DockerView, OciEntry, OciView};
+use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::manifest::{Document, Manifest};
@@ -24,6 +28,42 @@ impl Views {
             _ => {}
         }
         Ok(Self { docker, oci })
+    }
+
+    /// What the archive holds beside the images that engines load.
+    pub(super) fn beside_images(&self, archive: &Archive) -> Result<Vec<Note>, ArchiveError> {
+        let (referrers, disguised) =
+            self.oci.as_ref().map_or((0, 0), |oci| (oci.referrers.len(), oci.disguised));
+        let unreferenced = self.unreferenced(archive)?;
+        let notes = [
+            (referrers, Note::Referrers(referrers)),
+            (disguised, Note::Disguised(disguised)),
+            (unreferenced, Note::Unreferenced(unreferenced)),
+        ];
+        Ok(notes.into_iter().filter_map(|(n, note)| (n > 0).then_some(note)).collect())
+    }
+
+    /// The number of configs of images that neither view leads to.
+    fn unreferenced(&self, archive: &Archive) -> Result<usize, ArchiveError> {
+        let mut known: HashSet<Digest> = HashSet::new();
+        known.extend(
+            self.docker.iter().flat_map(|it| &it.images).map(|it| it.config.digest.clone()),
+        );
+        for entry in self.oci.iter().flat_map(|view| &view.entries) {
+            let images = images_below(archive, &entry.descriptor, 0)?;
+            known.extend(images.into_iter().map(|manifest| manifest.config.digest));
+        }
+        for referrer in self.oci.iter().flat_map(|view| &view.referrers) {
+            // What can't be read is none of an image either.
+            let images = images_below(archive, referrer, 0).unwrap_or_default();
+            known.extend(images.into_iter().map(|manifest| manifest.config.digest));
+        }
+        let configs = archive.members().filter_map(|(_, member)| member.document.as_deref());
+        let configs = configs.filter_map(|bytes| ImageConfig::parse(bytes).ok());
+        // The same config may be there twice.
+        let unknown: HashSet<_> =
+            configs.map(|it| it.digest).filter(|digest| !known.contains(digest)).collect();
+        Ok(unknown.len())
     }
 }
 

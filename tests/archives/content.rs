@@ -1,7 +1,7 @@
 //! What is in an archive is bound to what names it (S1, S3, S4, S5, S8, S10, S11, S12), and an
 //! archive that ends early or is something else is told as what it is.
 
-use dockseal::generate::Options;
+use dockseal::generate::{Note, Options};
 use dockseal::image::digest::Digest;
 use serde_json::{Value, json};
 
@@ -206,8 +206,27 @@ fn s4_an_image_that_says_it_is_none() {
         // Without a name there is no choosing it, and it is told.
         let generated = manifest(&marked(false, mark)).unwrap();
         assert_eq!(generated.bytes, expected);
-        let note = dockseal::generate::Note::Disguised(1);
+        let note = Note::Disguised(1);
         assert!(generated.notes.contains(&note) && !note.is_detail(), "{:?}", generated.notes);
+    }
+}
+
+/// An image that no engine finds is told, and no archive of an engine holds one.
+#[test]
+fn s4_an_image_that_nothing_leads_to() {
+    let unreferenced = |notes: &[Note]| {
+        notes.iter().any(|note| matches!(note, Note::Unreferenced(1)) && !note.is_detail())
+    };
+    let hidden = json!({"architecture": "arm64", "os": "linux",
+                        "rootfs": {"type": "layers", "diff_ids": []}})
+    .to_string();
+    for (family, mut members) in families() {
+        let generated = manifest(&members.tar()).unwrap();
+        assert!(!unreferenced(&generated.notes), "{family}");
+        members.blob(hidden.as_bytes());
+        let more = manifest(&members.tar()).unwrap();
+        assert_eq!(more.bytes, generated.bytes);
+        assert!(unreferenced(&more.notes), "{family}: {:?}", more.notes);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use dockseal::content::archive::Source;
 use dockseal::generate::{
-    self, BoundBy, Content, GenerateError, Generated, GivenManifest, Options,
+    self, BoundBy, Content, GenerateError, Generated, GivenManifest, Note, Options,
 };
 use dockseal::image::digest::Digest;
 use serde_json::{Value, json};
@@ -77,6 +77,8 @@ fn every_pushed_manifest_is_that_of_its_archive() {
             let generated = against(way.source(&case.archive()), &[&pushed], &options())
                 .unwrap_or_else(|error| panic!("{} {way:?}: {error}", case.name));
             assert_eq!(generated.bytes, pushed, "{}", case.name);
+            let hidden = |note: &Note| matches!(note, Note::Unreferenced(_) | Note::Disguised(_));
+            assert!(!generated.notes.iter().any(hidden), "{}: {:?}", case.name, generated.notes);
             assert_eq!(generated.descriptor.digest, Digest::sha256(&pushed));
         }
         pushed_cases += 1;

@@ -270,6 +270,72 @@ fn the_same_image_pushed_by_several_engines() {
     said(&host, &["verify", "image.tar"]);
 }
 
+/// What somebody puts in front does not hide what is trusted, nor does it become trusted.
+#[test]
+fn a_signature_of_nobody_hides_no_other() {
+    let host = Host::ready();
+    host.add_key("rsa2048", &[]);
+    host.write(
+        "config/trustpolicy.oci.json",
+        r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],"signatureVerification":{"level":"strict"},"trustStores":["ca:notary"],"trustedIdentities":["x509.subject: C=US, ST=WA, L=Seattle, O=Notary, CN=leaf-ec256"]}]}"#,
+    );
+    host.write("image.tar", case("graph-26.1-dup/image.tar"));
+    host.write("other.json", case("containerd-28-dup/pushed-manifest.json"));
+    let other = ["sign", "--embed", "--key", "rsa2048", "image.tar", "--manifest", "other.json"];
+    let untrusted = said(&host, &other);
+    host.run(&["verify", "image.tar"]).code(12).stdout_eq("");
+    let trusted = said(&host, &["sign", "--embed", "image.tar"]);
+    assert_ne!(digest(&untrusted), digest(&trusted));
+    assert_eq!(digest(&said(&host, &["verify", "image.tar"])), digest(&trusted));
+    // Each of them is there to be looked at.
+    let output = host.run(&["list", "image.tar"]).code(0);
+    let note = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    let reference = format!("image.tar@{}", digest(&trusted));
+    assert_eq!(note, format!("also carried along: --oci-layout {reference}\n"));
+    said(&host, &["inspect", "--oci-layout", &reference]);
+    said(&host, &["verify", "--oci-layout", &reference]);
+}
+
+/// By the transports of layouts, images are signed where they are, never in a cache.
+#[test]
+fn layouts_that_do_not_hold_what_is_pushed() {
+    let host = Host::ready();
+    host.write("graph.tar", case("graph-26.1-dup/image.tar"));
+    tar::Archive::new(&*host.read("graph.tar")).unpack(host.path("graph")).unwrap();
+    let signed = said(&host, &["sign", "oci-archive:graph.tar"]);
+    assert_eq!(digest(&said(&host, &["verify", "graph.tar"])), digest(&signed));
+    // A directory has no place for it.
+    let output = host.run(&["sign", "oci:graph"]).code(20).stdout_eq("");
+    let error = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(error.contains("no manifest with digest"), "{error}");
+    assert!(!host.path("cache/signature").exists());
+    host.write("image.tar", case("containerd-28-dup/image.tar"));
+    tar::Archive::new(&*host.read("image.tar")).unpack(host.path("lay")).unwrap();
+    said(&host, &["sign", "oci:lay"]);
+    said(&host, &["verify", "oci:lay"]);
+    assert!(!host.path("cache/signature").exists());
+}
+
+/// What is loaded is what was verified, from a stream that came once, too.
+#[test]
+fn a_stream_is_loaded_by_its_own_signatures() {
+    let host = Host::ready();
+    host.write("image.tar", case("graph-20.10-dup/image.tar"));
+    let signed = said(&host, &["sign", "--embed", "image.tar"]);
+    forget(&host);
+    let load = host.command(&["load", "-", "--output", "clean.tar"]);
+    load.stdin(host.read("image.tar")).assert().code(0);
+    let mut manifest = fs::File::create(host.path("signed.json")).unwrap();
+    manifest.write_all(&case("graph-20.10-dup/pushed-manifest.json")).unwrap();
+    host.write("out/.keep", "");
+    let file = said(&host, &["detach", "--from", "image.tar", "-o", "out"]);
+    let verify = ["verify", "clean.tar", "--manifest", "signed.json", "-s", file.trim_end()];
+    assert_eq!(digest(&said(&host, &verify)), digest(&signed));
+    // Where nothing is held, what is inside is not looked at, and nothing passes.
+    let verify = host.command(&["verify", "-"]);
+    verify.stdin(host.read("image.tar")).assert().code(10).stdout_eq("");
+}
+
 #[test]
 fn compressed_archives_are_read_and_never_written() {
     let host = Host::ready();

@@ -24,6 +24,8 @@ pub enum Work {
     Encode,
     /// Hash and encode all of them.
     EncodeAll,
+    /// Pass them by: only documents are wanted.
+    Nothing,
 }
 
 /// How blobs are measured.

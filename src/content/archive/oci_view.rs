@@ -26,8 +26,8 @@ const DISTRIBUTION_SOURCE: &str = "containerd.io/distribution.source.";
 pub struct OciView {
     /// The images, in the order of the file: referrers are left out.
     pub entries: Vec<OciEntry>,
-    /// Number of entries that are no images (signatures, attestations of other images).
-    pub referrers: usize,
+    /// The entries that are no images (signatures, attestations of other images).
+    pub referrers: Vec<Descriptor>,
     /// Number of entries without a name that say they are no images, and are.
     pub disguised: usize,
     /// Number of bytes of `oci-layout`: 31 from a graph driver, 30 from containerd and others.
@@ -79,7 +79,8 @@ impl OciView {
 
     fn of(archive: &Archive, index: &Index, layout_bytes: usize) -> Self {
         let mut entries: Vec<OciEntry> = Vec::new();
-        let (mut referrers, mut disguised) = (0, 0);
+        let mut referrers = Vec::new();
+        let mut disguised = 0;
         let mut has_containerd_annotations = false;
         for descriptor in &index.manifests {
             let annotations = &descriptor.annotations;
@@ -94,7 +95,7 @@ impl OciView {
                     .keys()
                     .any(|key| key == SUBJECT || key.starts_with(DISTRIBUTION_SOURCE));
             if nature == Nature::Referrer || says_referrer && !is_named {
-                referrers += 1;
+                referrers.push(descriptor.clone());
                 disguised += usize::from(nature == Nature::Image);
                 continue;
             }

@@ -229,6 +229,7 @@ impl Archive {
         }
         let exported = name.starts_with("blobs/") && member.mode & 0o777 == 0o444;
         let encode = match jobs.work {
+            Work::Nothing => return Ok(()),
             Work::Hash => false,
             Work::Encode => !exported,
             Work::EncodeAll => true,

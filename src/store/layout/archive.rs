@@ -88,7 +88,7 @@ impl ArchiveFiles {
     pub(super) fn read(path: &Path, source: Source, limits: Limits) -> Result<Self, LayoutError> {
         let encoders = &NoEncoders;
         let threads = NonZero::<usize>::MIN;
-        let jobs = Jobs { work: Work::Hash, encoders, threads, memo: None, progress: &() };
+        let jobs = Jobs { work: Work::Nothing, encoders, threads, memo: None, progress: &() };
         let archive = Archive::read(source, &jobs, limits).map_err(|error| refused(path, error))?;
         let has = |part: &&str| {
             ["oci-layout", "index.json"]
