@@ -79,9 +79,7 @@ unpacked_verifies() {
 
 # case_embedded KIND
 case_embedded() {
-    local ref=lab/$1:1 repository=lab/embedded-$1 flipped=13
-    # What can't be decompressed is malformed before it is other content.
-    [[ $1-$store != gzl-containerd ]] || flipped=16
+    local ref=lab/$1:1 repository=lab/embedded-$1
     python3 "$here/archive.py" "$1" loaded.tar
     docker load <loaded.tar
     docker save "$ref" >image.tar
@@ -102,7 +100,7 @@ case_embedded() {
     gzip --keep image.tar
     same_text "compressed" "$(digest_of pushed.json)" "$(sealer verify --quiet image.tar.gz)"
     python3 "$here/damage.py" flip image.tar
-    refused "one byte flipped" "$flipped" sealer verify image.tar
+    refused "one byte flipped" 13 sealer verify image.tar
 }
 
 # A manifest whose layers no engine compressed, carried along because it was given.

@@ -51,11 +51,11 @@ impl TimestampCommand {
 // Which signature is meant.
 #[derive(Debug, clap::Args)]
 struct SignatureArgs {
-    /// The signature file; with --oci-layout the signed image, DIR:TAG or DIR@DIGEST; with --cached
-    /// the digest of the signed manifest
+    /// The signature file; with --oci-layout the signed image, DIR:TAG or DIR@DIGEST, or a tar in place
+    /// of DIR; with --cached the digest of the signed manifest
     #[arg(value_name = "SIGNATURE")]
     place: String,
-    /// The signatures are in an OCI image layout, beside the image that SIGNATURE names
+    /// The signatures are in an OCI image layout or archive, beside the image that SIGNATURE names
     #[arg(long)]
     oci_layout: bool,
     /// The signatures are in the signature cache

@@ -247,6 +247,29 @@ Signature written to a.[..].sig
     assert!(expired.contains("is not valid at 204"), "{expired}");
 }
 
+/// The signature with the countersignature takes the place of the one without, in the archive.
+#[test]
+fn a_signature_in_an_archive_is_timestamped_by_way_of_files() {
+    let (host, tsa) = host();
+    trust_tsa(&host);
+    for name in ["graph-20.10-dup", "containerd-28-dup"] {
+        host.write("image.tar", crate::archive::case(&format!("{name}/image.tar")));
+        let output = host.run(&["-q", "sign", "--embed", "-e", "24h", "image.tar"]).code(0);
+        let digest = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+        let reference = format!("image.tar@{}", digest.trim_end());
+        let place = ["--oci-layout", &reference];
+        host.run(&[&["timestamp", "request"], &place[..], &["-o", "a.tsq"]].concat()).code(0);
+        tsa.answer_file("a.tsq", "a.tsr");
+        host.run(&[&["timestamp", "attach"], &place[..], &["a.tsr"]].concat()).code(0);
+        host.run(&[&["timestamp", "verify"], &place[..]].concat()).code(0);
+        let output = host.run(&["--format", "json", "list", "image.tar"]).code(0);
+        let document: serde_json::Value =
+            serde_json::from_slice(&output.get_output().stdout).unwrap();
+        assert_eq!(document["signatures"].as_array().unwrap().len(), 1, "{name}");
+        host.run(&["verify", "image.tar"]).code(0);
+    }
+}
+
 /// Signatures in layouts and in the cache get their timestamps where they are.
 #[test]
 fn a_signature_in_a_layout_is_timestamped_by_way_of_files() {

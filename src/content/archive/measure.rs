@@ -102,11 +102,28 @@ pub fn measure(
         let decompressed = compression
             .reader(&mut whole, limits.layer_bytes, limits)
             .and_then(|mut inner| pump(&mut inner, Some(&mut diff), encoder));
-        (Some(diff.finish()), decompressed.map_err(|e| decompressing(name, e))?)
+        let encoded = match decompressed {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                return Err(altered(name, whole).unwrap_or_else(|| decompressing(name, error)));
+            }
+        };
+        (Some(diff.finish()), encoded)
     };
     let stored = whole.finish();
     let diff_id = diff_id.unwrap_or_else(|| stored.digest.clone());
     Ok(Measured { compressed: compression != Compression::None, diff_id, stored, encoded })
+}
+
+/// What is wrong with a blob that can't be decompressed, if it is not the one that its name says: its
+/// stored bytes are judged before what they decompress to (`security.md` S10).
+fn altered(name: &str, mut whole: Hashing<'_, impl Read>) -> Option<ArchiveError> {
+    let (_, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
+    let expected = Digest::from_hex(stored_algorithm(name), hex).ok()?;
+    io::copy(&mut whole, &mut io::sink()).ok()?;
+    let found = whole.finish().digest;
+    let what = name.to_owned();
+    (found != expected).then_some(ArchiveError::Mismatch { what, expected, found })
 }
 
 /// The algorithm that a blob's name in an OCI layout asks for; sha256 everywhere else.
