@@ -46,7 +46,7 @@ use super::verify::{Grounds, VerifyArgs, denied, warnings};
 use self::outcome::{Outcome, Verdict};
 use self::targets::{Store, Target, targets};
 
-/// Arguments of `dockseal verify`: those of one image, and what goes with several.
+// Arguments of `dockseal verify`: those of one image, and what goes with several.
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("source", |arg| arg.index(1).required_unless_present("from")),
