@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the module they are kept for")]
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::ops::Range;
@@ -319,14 +320,24 @@ impl Locked {
         &self.file
     }
 
-    /// Begins what is to replace it, with its mode and, where that is allowed, its owner.
+    /// Begins what is to replace it, with its mode and, where that is allowed, its owner. Nobody else
+    /// does so at the same time: what is there under the temporary name is of one that was killed,
+    /// and goes.
     ///
     /// # Errors
     /// [`FileError::Io`] when the directory is not writable.
     pub fn replacement(&self) -> Result<AtomicFile, FileError> {
         let failed = |source| FileError::io("create", &self.path, source);
         let metadata = self.file.metadata().map_err(failed)?;
-        let temporary = temporary_beside(&self.path, Mode::Private)?;
+        let mut name = OsString::from(".dockseal-");
+        name.push(self.path.file_name().unwrap_or_default());
+        match fs::remove_file(self.path.with_file_name(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let mut builder = tempfile::Builder::new();
+        let temporary = builder.prefix(&name).rand_bytes(0).tempfile_in(parent(&self.path));
+        let temporary = temporary.map_err(failed)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
@@ -469,9 +480,12 @@ mod tests {
         }
         new.write_all(b"x").unwrap();
         assert!(new.copy(locked.file(), 9..11).is_err(), "shorter");
+        // As one that was killed leaves it.
+        std::mem::forget(new);
         let mut new = locked.replacement().unwrap();
         new.copy(locked.file(), 2..4).unwrap();
         new.commit().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left behind");
         assert_eq!(read_bounded(&path, 10).unwrap(), b"23");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());

@@ -395,3 +395,62 @@ fn concurrent_signers_leave_all_signatures() {
         said(&host, &["verify", "image.tar"]);
     }
 }
+
+/// An archive of 160 MiB is signed and verified by a process that may have 48 MiB of data.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_archives_are_streamed() {
+    const LAYER: usize = 160 << 20;
+    let host = Host::ready();
+    let mut hasher = dockseal::image::digest::Algorithm::Sha256.hasher();
+    for _ in 0..LAYER >> 20 {
+        hasher.update(&[0; 1 << 20]);
+    }
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {},
+                        "rootfs": {"type": "layers", "diff_ids": [hasher.finish()]}})
+    .to_string();
+    let config_digest = dockseal::image::digest::Digest::sha256(config.as_bytes());
+    let name = format!("{}.json", config_digest.hex());
+    let entry = json!([{"Config": name, "RepoTags": ["big:1"], "Layers": ["layer.tar"]}]);
+    let file = fs::File::create(host.path("image.tar")).unwrap();
+    let mut tar = tar::Builder::new(file);
+    let mut add = |name: &str, size: usize, content: &mut dyn std::io::Read| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(size as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    add("layer.tar", LAYER, &mut std::io::repeat(0).take(LAYER as u64));
+    add(&name, config.len(), &mut config.as_bytes());
+    let entry = entry.to_string();
+    add("manifest.json", entry.len(), &mut entry.as_bytes());
+    tar.into_inner().unwrap();
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json",
+                   "size": config.len(), "digest": config_digest},
+        "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 9,
+                    "digest": digest}],
+    });
+    host.write("manifest.json", manifest.to_string());
+    for arguments in [
+        "sign --embed --manifest manifest.json",
+        "sign --embed --manifest manifest.json",
+        "list",
+        "verify",
+    ] {
+        let script = format!("ulimit -d 49152; exec \"$0\" {arguments} image.tar");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).arg(snapbox::cmd::cargo_bin!("dockseal"));
+        let output = command
+            .current_dir(host.path(""))
+            .env("NOTATION_CONFIG", "config")
+            .env("NOTATION_CACHE", "cache")
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {error}");
+    }
+}

@@ -23,7 +23,8 @@
 //!
 //! **How it is written.** The archive is replaced by a new one: a copy of everything that stays, and
 //! behind it what is new (`content::archive::amend`). The lock on the file makes writers take turns,
-//! whoever waited reads it anew; until the rename the old archive is there, untouched.
+//! whoever waited reads it anew; until the rename the old archive is there, untouched. What a killed
+//! writer leaves beside it, the next one removes.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
