@@ -116,6 +116,17 @@ pub fn entries(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(entries)
 }
 
+/// Gives a file that is complete its place, replacing what was there. Unlike [`write_atomic`] it
+/// leaves nothing beside the target at any time, where every file counts; both are on one file system.
+///
+/// # Errors
+/// [`FileError::Io`], of kind [`io::ErrorKind::CrossesDevices`] where they are not.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(|source| FileError::io("replace", to, source))?;
+    sync_parent(to);
+    Ok(())
+}
+
 /// Whether both paths lead to one existing file.
 #[must_use]
 pub fn is_same_file(a: &Path, b: &Path) -> bool {

@@ -11,6 +11,7 @@
 //!  │
 //!  ├─ generate   USE CASE  image in a store -> exact manifest bytes + Descriptor
 //!  ├─ sign       USE CASE  Descriptor -> envelope -> signature store
+//!  ├─ kit        USE CASE  what a host trusts -> signed archive -> what another host trusts
 //!  ├─ verify     USE CASE  Descriptor + envelopes + policy -> TrustedSignature | ranked error
 //!  ├─ load       USE CASE  verified content -> clean archive -> engine
 //!  └─ doctor     USE CASE  what stands in the way of all that on a host
@@ -46,6 +47,7 @@ pub mod fsutil;
 pub mod generate;
 pub mod gogzip;
 pub mod image;
+pub mod kit;
 pub mod load;
 pub mod plugin;
 pub mod progress;

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may use, as in src/lib.rs. An entry with `::` allows only what is below it.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("gogzip", &[]),
     ("progress", &[]),
     ("fsutil", &[]),
@@ -28,6 +28,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
     ("load", &["generate", "content", "image", "progress", "fsutil"]),
     ("doctor", &["content", "signature", "plugin", "trust", "fsutil"]),
+    ("kit", &["content", "signature::x509", "trust", "store", "image", "fsutil"]),
     ("sign", &["content", "signature", "store", "image", "progress", "fsutil"]),
     (
         "verify",

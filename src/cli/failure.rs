@@ -12,6 +12,7 @@ use crate::content::docker::{EndpointError, EngineError};
 use crate::fsutil::FileError;
 use crate::generate;
 use crate::image::local::LocalError;
+use crate::kit::KitError;
 use crate::load::LoadError;
 use crate::plugin::{InstallError, PluginError};
 use crate::sign::{AttachError, SignError};
@@ -103,6 +104,28 @@ impl From<io::Error> for Failure {
                 .with_hint(Some("write it to a file: --output FILE".to_owned()));
         }
         Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<KitError> for Failure {
+    fn from(error: KitError) -> Self {
+        let hint = error.hint();
+        let failure = match error {
+            KitError::File(error) => error.into(),
+            KitError::Archive(error) => Self::from(error).prefixed("not a kit"),
+            KitError::Policy(error) => error.into(),
+            KitError::Store(error) => error.into(),
+            KitError::Crl(error) => error.into(),
+            KitError::Rollback { .. } | KitError::SameVersion { .. } => {
+                Self::of(Exit::NotTrusted, &error)
+            }
+            KitError::Altered { .. } => Self::of(Exit::ContentMismatch, &error),
+            KitError::PrivateKey { .. } | KitError::Empty | KitError::Name { .. } => {
+                Self::of(Exit::Usage, &error)
+            }
+            _ => Self::of(Exit::Malformed, &error),
+        };
+        if hint.is_some() { failure.with_hint(hint) } else { failure }
     }
 }
 

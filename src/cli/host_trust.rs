@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::kit::install::pending;
 use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
 use crate::trust::files::{FileWarning, PolicyFiles, writable_by_others};
 use crate::trust::identity::IdentityKinds;
@@ -14,6 +15,12 @@ use super::failure::Failure;
 
 /// The policy documents. With plugins they may list identities that only those know (rule N-25).
 pub(super) fn policy_files(context: &Context) -> Result<PolicyFiles, Failure> {
+    if pending(&context.dirs.config()?) {
+        let message =
+            "the import of a kit is under way or was interrupted: what is trusted is undecided";
+        return Err(Failure::new(Exit::NotTrusted, message)
+            .with_hint(Some("dockseal kit resume".to_owned())));
+    }
     let plugins = PluginDirectory::new(context.dirs.plugins()?, DEFAULT_TIMEOUT);
     let has_plugins = plugins.names().is_ok_and(|names| !names.is_empty());
     let kinds = if has_plugins { IdentityKinds::ForPlugins } else { IdentityKinds::X509 };

@@ -44,6 +44,7 @@ mod host_trust;
 mod image_subject;
 mod inspect;
 mod key;
+mod kit;
 mod list;
 mod load;
 mod manifest;
@@ -171,6 +172,9 @@ enum Command {
     Crl(crl::CrlCommand),
     /// Look for what stands in the way of signing and verifying on this host
     Doctor(doctor::DoctorArgs),
+    /// Carry what a host trusts to another one, signed
+    #[command(subcommand)]
+    Kit(kit::KitCommand),
     /// Print a completion script
     Completion(about::CompletionArgs),
     /// Write the manual pages
@@ -200,6 +204,7 @@ impl Command {
             Self::Timestamp(command) => command.run(context),
             Self::Crl(command) => command.run(context),
             Self::Doctor(args) => args.run(context),
+            Self::Kit(command) => command.run(context),
             Self::Completion(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Version => about::version(context),

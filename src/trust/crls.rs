@@ -24,7 +24,7 @@ use crate::signature::x509::ocsp::MAX_RESPONSE_BYTES;
 const CRL_DIR: &str = "crl";
 
 /// Largest cache entry: two lists in base64, and the JSON around them.
-const MAX_ENTRY_BYTES: usize = 2 * (MAX_CRL_BYTES / 3 * 4 + 4) + 64;
+pub const MAX_ENTRY_BYTES: usize = 2 * (MAX_CRL_BYTES / 3 * 4 + 4) + 64;
 
 const RULES: Rules = Rules {
     max_bytes: MAX_ENTRY_BYTES,
@@ -40,6 +40,40 @@ pub struct CrlBundle {
     pub base: Crl,
     /// The delta list, if there is one.
     pub delta: Option<Crl>,
+}
+
+impl CrlBundle {
+    /// Reads an entry of the cache.
+    ///
+    /// # Errors
+    /// [`CrlProblem`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, CrlProblem> {
+        let wire: Wire = json::read(bytes, &RULES)?;
+        let decode =
+            |text: &str| -> Result<Crl, CrlProblem> { Ok(Crl::from_der(&STANDARD.decode(text)?)?) };
+        let base = decode(&wire.base)?;
+        let delta = wire.delta.as_deref().map(decode).transpose()?;
+        Ok(Self { base, delta })
+    }
+
+    /// The bytes of an entry of the cache.
+    pub fn to_json(&self) -> Vec<u8> {
+        let encode = |crl: &Crl| STANDARD.encode(crl.der());
+        let wire = Wire { base: encode(&self.base), delta: self.delta.as_ref().map(encode) };
+        serde_json::to_vec(&wire).expect("two texts are always JSON")
+    }
+
+    /// Whether it replaces `other`: its base list is newer, or with the same base its delta is.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        if self.base.der() != other.base.der() {
+            return self.base.is_newer_than(&other.base);
+        }
+        match (&self.delta, &other.delta) {
+            (Some(own), Some(other)) => own.is_newer_than(other),
+            (own, None) => own.is_some(),
+            (None, Some(_)) => false,
+        }
+    }
 }
 
 /// notation's CRL cache.
@@ -90,12 +124,7 @@ impl CrlCache {
             result => result?,
         };
         let at = |problem| CrlFileError::Malformed { path: path.to_owned(), problem };
-        let wire: Wire = json::read(&bytes, &RULES).map_err(|error| at(error.into()))?;
-        let decode =
-            |text: &str| -> Result<Crl, CrlProblem> { Ok(Crl::from_der(&STANDARD.decode(text)?)?) };
-        let base = decode(&wire.base).map_err(at)?;
-        let delta = wire.delta.as_deref().map(decode).transpose().map_err(at)?;
-        Ok(Some(CrlBundle { base, delta }))
+        CrlBundle::from_json(&bytes).map(Some).map_err(at)
     }
 
     /// Keeps the list for a URL, replacing an older one whole (temporary file in the same
@@ -104,9 +133,7 @@ impl CrlCache {
     /// # Errors
     /// [`CrlFileError::File`] when it can't be written.
     pub fn put(&self, url: &str, bundle: &CrlBundle) -> Result<PathBuf, CrlFileError> {
-        let encode = |crl: &Crl| STANDARD.encode(crl.der());
-        let wire = Wire { base: encode(&bundle.base), delta: bundle.delta.as_ref().map(encode) };
-        let bytes = serde_json::to_vec(&wire).expect("two texts are always JSON");
+        let bytes = bundle.to_json();
         fsutil::create_private_dir(&self.directory)?;
         let path = self.path(url);
         fsutil::write_atomic(&path, &bytes, fsutil::Mode::Private)?;

@@ -48,7 +48,7 @@ const RULES: Rules = Rules {
 const VERSION: &str = "1.0";
 
 /// Which of the two documents.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum PolicyKind {
     /// Images and other OCI artifacts, selected by registry scope.
     Oci,

@@ -237,3 +237,53 @@ fn twenty_concurrent_runs_leave_twenty_signatures() {
     assert_eq!(found.len(), 20);
     host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
 }
+
+/// Whenever an import stops, verifying says what it said before, or what the kit makes of it, or
+/// that it is undecided; and then it can be ended.
+#[test]
+fn a_host_survives_a_killed_import_of_a_kit() {
+    use crate::kit::{FIRST, NEXT, VERIFY, export, receiver, sender};
+
+    if !can_trace() {
+        return;
+    }
+    let sender = sender();
+    let host = receiver(&sender);
+    sender.policy(r#""permissive""#);
+    host.write("kit.tar", export(&sender, "1", &[]));
+    host.run(&FIRST).code(0);
+    restore(&host, "config", "before");
+    sender.run(&["cert", "delete", "-y", "-t", "ca", "-s", "notary", "--all"]).code(0);
+    fs::copy(crate::data("valid/root.crt"), sender.path("again.crt")).unwrap();
+    sender.run(&["cert", "add", "-t", "ca", "-s", "notary", "again.crt"]).code(0);
+    sender.policy(r#""strict""#);
+    host.write("kit.tar", export(&sender, "2", &[]));
+    let level = |host: &Host| {
+        let output = host.run(&VERIFY);
+        let output = output.get_output();
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        match (output.status.code(), talk.contains("undecided")) {
+            (Some(0), _) if talk.contains("(permissive)") => "before",
+            (Some(0), _) if talk.contains("(strict)") => "after",
+            (Some(12), true) => "undecided",
+            _ => panic!("{:?}: {talk}", output.status),
+        }
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    // Each run is on its own state, so what was seen is collected outside.
+    let seen = std::cell::RefCell::new(&mut seen);
+    killed_everywhere(&host, &NEXT, &|| restore(&host, "before", "config"), &|point| {
+        let found = level(&host);
+        seen.borrow_mut().insert(found);
+        if found == "undecided" {
+            host.run(&["kit", "resume"]).code(0);
+            assert_eq!(level(&host), "after", "{point}");
+        }
+        host.run(&NEXT).code(0);
+        assert_eq!(level(&host), "after", "{point}");
+        let store = fs::read_dir(host.path("config/truststore/x509/ca/notary")).unwrap();
+        assert_eq!(store.count(), 1, "{point}");
+    });
+    let seen = seen.into_inner();
+    assert_eq!(seen.iter().copied().collect::<Vec<_>>(), ["after", "before", "undecided"]);
+}

@@ -28,6 +28,7 @@ mod crl;
 mod daemon;
 mod doctor;
 mod key;
+mod kit;
 mod layout;
 mod load;
 mod many;

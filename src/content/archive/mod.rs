@@ -26,6 +26,7 @@ mod measure;
 mod memo;
 mod name;
 mod oci_view;
+mod plain;
 mod scan;
 mod writer;
 
@@ -36,5 +37,6 @@ pub use jobs::{Jobs, Work};
 pub use measure::{Encoder, Encoders, Measured, NoEncoders, measure};
 pub use memo::{Key, Memo, Place};
 pub use oci_view::{OciEntry, OciView, blob_name};
+pub use plain::read_plain;
 pub use scan::{Archive, Kind, Member, Source, hold};
 pub use writer::{Evidence, Writer};

@@ -244,6 +244,18 @@ impl Crl {
         self.next_update
     }
 
+    /// Whether it was issued after `other`: by their numbers, where the issuer is the same and both
+    /// have one, else by their dates.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        match (&self.number, &other.number) {
+            (Some(own), Some(number)) if self.issuer == other.issuer => {
+                compare(own, number) == Ordering::Greater
+            }
+            _ => self.this_update > other.this_update,
+        }
+    }
+
     /// Is it a delta list?
     #[must_use]
     pub fn is_delta(&self) -> bool {

@@ -42,9 +42,7 @@ impl TrustStores {
     /// # Errors
     /// As [`Self::add`].
     pub fn add_bytes(&self, store: &StoreRef, file: &str, bytes: &[u8]) -> Result<(), ManageError> {
-        let certificates = x509::certificates_from_bytes(bytes)
-            .map_err(|error| ManageError::NoCertificate { reason: error.to_string() })?;
-        validate(store.kind(), &certificates)?;
+        Self::check(store.kind(), bytes)?;
         let directory = self.directory(store);
         let target = directory.join(base_name(file)?);
         if fs::symlink_metadata(&target).is_ok() {
@@ -53,6 +51,16 @@ impl TrustStores {
         fsutil::create_private_dir(&directory)?;
         fsutil::write_new(&target, bytes, fsutil::Mode::Private)?;
         Ok(())
+    }
+
+    /// Whether a store of a type may hold a file with these bytes.
+    ///
+    /// # Errors
+    /// [`ManageError`] when they are no certificates, or none that may be trusted so.
+    pub fn check(kind: StoreType, bytes: &[u8]) -> Result<(), ManageError> {
+        let certificates = x509::certificates_from_bytes(bytes)
+            .map_err(|error| ManageError::NoCertificate { reason: error.to_string() })?;
+        Ok(validate(kind, &certificates)?)
     }
 
     /// All files of the stores of one type or all, with one name or any, sorted by type, store and
