@@ -130,7 +130,6 @@ pub(super) struct Question {
     /// How much of it is read.
     pub(super) content: Content,
     /// Whether the answer is to be signed: of an engine only what is certain is.
-    #[cfg_attr(not(feature = "docker"), expect(dead_code, reason = "only engines ask"))]
     pub(super) signing: bool,
     /// The archive, where it is open already.
     pub(super) held: Held,
