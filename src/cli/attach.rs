@@ -1,4 +1,5 @@
-//! `dockseal attach` and `dockseal detach`: signatures between files, and OCI layouts and archives.
+//! `dockseal attach` and `dockseal detach`: signatures between files, and OCI layouts, archives and
+//! containerd.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,6 @@ use crate::fsutil::{self, Mode};
 use crate::sign::attachable;
 use crate::signature::envelope::{Envelope, EnvelopeFormat};
 use crate::signature::x509::CertificateRules;
-use crate::store::layout::OciLayout;
 use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
 
 use super::context::Context;
@@ -24,6 +24,7 @@ use super::subject::{Subject, in_layout};
   dockseal attach image.jws.sig --to image.tar
   dockseal attach image.jws.sig --to docker-archive:image.tar:app:1 --manifest manifest.json
   dockseal attach image.jws.sig --oci-layout layout:v1
+  dockseal attach image.jws.sig --to containerd:registry.example/app:v1 --namespace k8s.io
 
 An archive that does not hold the signed manifest gets that, too: it still loads into every engine,
 and `dockseal verify image.tar` needs nothing else.")]
@@ -34,9 +35,13 @@ pub(super) struct AttachArgs {
     /// The image they sign: DIR:TAG or DIR@DIGEST; a tar will do for DIR
     #[arg(long, value_name = "REFERENCE", required_unless_present = "to", conflicts_with = "to")]
     oci_layout: Option<String>,
-    /// The image archive to put them into
+    /// The image archive to put them into, or the image in containerd to put them beside
     #[arg(long, value_name = "SOURCE")]
     to: Option<String>,
+    /// Make an image record REPOSITORY@DIGEST of each signature in containerd, by which it can be
+    /// exported and pushed
+    #[arg(long, requires = "to")]
+    record: bool,
     /// The manifest that was signed, where the archive does not hold it and a push would send another
     /// one; repeatable: an index first, then the manifest below it
     #[arg(long, value_name = "FILE", requires = "to")]
@@ -52,7 +57,7 @@ impl AttachArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let envelopes = self.signatures.iter().map(|path| read_input(path, MAX_ENVELOPE_BYTES));
         let envelopes = envelopes.collect::<Result<Vec<_>, _>>()?;
-        let (subject, layout) = self.place(&envelopes, context)?;
+        let (subject, store) = self.place(&envelopes, context)?;
         // All are judged before the first is written.
         let mut attached = Vec::new();
         for (path, bytes) in self.signatures.iter().zip(&envelopes) {
@@ -60,7 +65,6 @@ impl AttachArgs {
                 .map_err(|error| Failure::from(error).prefixed(&path.display().to_string()))?;
             attached.push(envelope);
         }
-        let store = layout.writing(self.signature_manifest.into());
         for envelope in &attached {
             let added = store.add(&subject.descriptor, envelope)?;
             context.printer.note(format_args!("Signature written to {}", added.location.display()));
@@ -70,20 +74,21 @@ impl AttachArgs {
         Ok(context.printer.line(format_args!("Attached {count} signatures to {reference}"))?)
     }
 
-    /// What is signed, and the layout for the signatures.
+    /// What is signed, and where its signatures go.
     fn place(
         &self,
         envelopes: &[Vec<u8>],
         context: &Context,
-    ) -> Result<(Subject, OciLayout), Failure> {
+    ) -> Result<(Subject, Box<dyn SignatureStore>), Failure> {
+        let form = self.signature_manifest.into();
         if let Some(reference) = &self.oci_layout {
             let subject = in_layout(reference)?;
             let layout = subject.layout.clone().ok_or_else(no_layout)?;
-            return Ok((subject, layout));
+            return Ok((subject, Box::new(layout.writing(form))));
         }
         let source = self.to.as_deref().unwrap_or_default();
         let image = ImageSubject { source, manifest: &self.manifest, image: &self.image };
-        image.archive_file()?;
+        image.check_place(self.record)?;
         // An archive may have been signed as more than one manifest; the first signature says which.
         let target = envelopes.first().and_then(|bytes| {
             let content = Envelope::decode_any(bytes).ok()?.unverified_content().ok()?;
@@ -97,8 +102,8 @@ impl AttachArgs {
             true => first,
             false => image.other(&first, &is_signed, context)?.unwrap_or(first),
         };
-        let layout = image.embedding(&subject)?;
-        Ok((subject, layout))
+        let store = image.beside(&subject, form, self.record)?;
+        Ok((subject, store))
     }
 }
 
@@ -110,6 +115,7 @@ fn no_layout() -> Failure {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal detach --from image.tar -o signatures
+  dockseal detach --from containerd:registry.example/app:v1 --namespace k8s.io
   dockseal detach --oci-layout layout:v1")]
 pub(super) struct DetachArgs {
     /// The signed image: DIR:TAG or DIR@DIGEST; a tar will do for DIR
@@ -120,7 +126,7 @@ pub(super) struct DetachArgs {
         conflicts_with = "from"
     )]
     oci_layout: Option<String>,
-    /// The signed image archive
+    /// The signed image archive, or the signed image in containerd
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
     /// Directory to write the files to
@@ -132,30 +138,25 @@ pub(super) struct DetachArgs {
 
 impl DetachArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let (subject, layout) = match (&self.oci_layout, &self.from) {
-            (Some(reference), _) => {
-                let subject = in_layout(reference)?;
-                let layout = subject.layout.clone();
-                (subject, layout)
-            }
+        let subject = match (&self.oci_layout, &self.from) {
+            (Some(reference), _) => in_layout(reference)?,
             (None, from) => {
                 let source = from.as_deref().unwrap_or_default();
                 let image = ImageSubject { source, manifest: &[], image: &self.image };
-                let subject = image.resolve_to_list(context)?;
-                let layout = subject.inside.clone();
-                (subject, layout)
+                image.resolve_to_list(context)?
             }
         };
-        let found = match &layout {
-            Some(layout) => layout.list(&subject.descriptor)?,
+        let store = subject.beside();
+        let found = match &store {
+            Some(store) => store.list(&subject.descriptor)?,
             None => Vec::new(),
         };
-        let (Some(layout), false) = (layout, found.is_empty()) else {
+        let (Some(store), false) = (store, found.is_empty()) else {
             let message = format!("no signature is associated with {}", subject.reference());
             return Err(Failure::new(Exit::NoSignature, message));
         };
         for signature in &found {
-            let bytes = match layout.read(signature) {
+            let bytes = match store.read(signature) {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     context.printer.warning(error);

@@ -144,7 +144,11 @@ impl From<NoDirectory> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Containerd(error) => error.into(),
             StoreError::Layout(error) => error.into(),
+            error @ StoreError::ReadOnly { .. } => Self::of(Exit::Unavailable, &error).with_hint(
+                Some("over the socket of a running containerd: --address PATH".to_owned()),
+            ),
             error => Self::of(Exit::Unavailable, &error),
         }
     }

@@ -8,7 +8,8 @@ use crate::generate::{BoundBlob, Content, GivenManifest, Origin};
 use crate::gogzip::Generation;
 use crate::image::manifest::MAX_BYTES;
 use crate::image::media_type;
-use crate::store::layout::{LayoutError, OciLayout};
+use crate::store::SignatureStore;
+use crate::store::layout::{LayoutError, OciLayout, SignatureManifest};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -92,7 +93,13 @@ impl ImageSubject<'_> {
                 alternatives.push_back(Alternative::Generated);
             }
         }
-        let generated = image.examine(&parsed, &question, context).map_err(|failure| {
+        let examined = match &parsed {
+            Source::Containerd { name } => image
+                .in_containerd(name, &question, context)
+                .map(|(generated, signatures)| (generated, Some(signatures))),
+            _ => image.examine(&parsed, &question, context).map(|generated| (generated, None)),
+        };
+        let (generated, containerd) = examined.map_err(|failure| {
             // A manifest where an image was meant is the likely slip.
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
             if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
@@ -126,6 +133,7 @@ impl ImageSubject<'_> {
             path,
             layout: None,
             inside,
+            containerd,
             alternatives: alternatives.into(),
         })
     }
@@ -151,7 +159,13 @@ impl ImageSubject<'_> {
     /// manifest follows from them.
     pub(super) fn resolve_to_list(&self, context: &Context) -> Result<Subject, Failure> {
         let parsed: Source = self.source.parse().map_err(Failure::usage)?;
-        if matches!(parsed, Source::Archive { path, .. } if path.is_file()) {
+        let is_enough = match &parsed {
+            Source::Archive { path, .. } => path.is_file(),
+            // It keeps its manifest.
+            Source::Containerd { .. } => true,
+            Source::Daemon { .. } | Source::Stdin { .. } => false,
+        };
+        if is_enough {
             let question = Question { content: Content::Manifest, ..Question::default() };
             match self.find(question, context) {
                 Err(failure) if failure.exit == Exit::NotDeterminable => {}
@@ -159,6 +173,43 @@ impl ImageSubject<'_> {
             }
         }
         self.resolve(context)
+    }
+
+    /// Whether signatures can be kept with the image, as far as its name tells.
+    pub(super) fn check_place(&self, record: bool) -> Result<(), Failure> {
+        let is_containerd = self.source.starts_with("containerd:");
+        match (is_containerd, record) {
+            (true, _) => Ok(()),
+            (false, true) => {
+                Err(Failure::usage("--record makes an image record in containerd: containerd:NAME"))
+            }
+            (false, false) => self.archive_file().map(drop),
+        }
+    }
+
+    /// Where signatures are put beside the subject.
+    pub(super) fn beside(
+        &self,
+        subject: &Subject,
+        form: SignatureManifest,
+        record: bool,
+    ) -> Result<Box<dyn SignatureStore>, Failure> {
+        let Some(containerd) = &subject.containerd else {
+            return Ok(Box::new(self.embedding(subject)?.writing(form)));
+        };
+        containerd.check_writable()?;
+        let signatures = containerd.clone().writing(form);
+        if !record {
+            return Ok(Box::new(signatures));
+        }
+        let name = subject.image.as_ref().and_then(|image| image.names.first());
+        match name {
+            Some(name) => Ok(Box::new(signatures.recording(name.repository()))),
+            None => Err(Failure::usage(format!(
+                "{} is no name of a repository, which --record needs",
+                self.source
+            ))),
+        }
     }
 
     /// The archive, if signatures can be put into it: a file.
@@ -169,14 +220,16 @@ impl ImageSubject<'_> {
                     .with_hint(Some("for a layout directory: --oci-layout DIR:TAG".to_owned())))
             }
             archive @ Source::Archive { .. } => Ok(archive),
-            _ => Err(Failure::usage("signatures can be put into image archives only")
-                .with_hint(Some("docker save IMAGE -o image.tar".to_owned()))),
+            _ => {
+                Err(Failure::usage("signatures can be put into image archives and containerd only")
+                    .with_hint(Some("docker save IMAGE -o image.tar".to_owned())))
+            }
         }
     }
 
     /// The layouts inside the archive of the subject, into which signatures can be put, with all that
     /// has to be carried along with them: the manifest, those that were given below it, the config.
-    pub(super) fn embedding(&self, subject: &Subject) -> Result<OciLayout, Failure> {
+    fn embedding(&self, subject: &Subject) -> Result<OciLayout, Failure> {
         let parsed = self.archive_file()?;
         let Some(image) = &subject.image else {
             return Err(Failure::new(Exit::Internal, "no image was read"));

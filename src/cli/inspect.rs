@@ -13,8 +13,9 @@ use crate::image::digest::hex;
 use crate::signature::envelope::{AttributeValue, Envelope, EnvelopeContent, SigningScheme};
 use crate::signature::timestamp::token_certificates;
 use crate::signature::x509::Certificate;
-use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
+use crate::store::MAX_ENVELOPE_BYTES;
 
+use super::containerd::ContainerdArgs;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -34,13 +35,15 @@ const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
 // Arguments of `dockseal inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectArgs {
-    /// A signature file, or a signed archive: docker-archive:, oci-archive:; with --oci-layout an
-    /// image: DIR:TAG or DIR@DIGEST
+    /// A signature file, or a signed image: docker-archive:, oci-archive:, containerd:NAME; with
+    /// --oci-layout DIR:TAG or DIR@DIGEST
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// SOURCE is in an OCI image layout, a directory or a tar
     #[arg(long)]
     oci_layout: bool,
+    #[command(flatten, next_help_heading = "Options for images in containerd")]
+    containerd: ContainerdArgs,
 }
 
 impl InspectArgs {
@@ -49,10 +52,11 @@ impl InspectArgs {
         if self.oci_layout {
             return inspect_layout(context, &in_layout(source)?);
         }
-        if !source.starts_with("docker-archive:") && !is_in_layout(source) {
+        let is_named = ["docker-archive:", "containerd:"].iter().any(|it| source.starts_with(it));
+        if !is_named && !is_in_layout(source) {
             return inspect_file(context, &self.source);
         }
-        let image = &ImageArgs::default();
+        let image = &ImageArgs::of_containerd(self.containerd);
         let subject = ImageSubject { source, manifest: &[], image }.resolve_to_list(context)?;
         inspect_layout(context, &subject)
     }
@@ -86,15 +90,15 @@ fn inspect_file(context: &Context, path: &Path) -> Result<(), Failure> {
 }
 
 fn inspect_layout(context: &Context, subject: &Subject) -> Result<(), Failure> {
-    let store = subject.layout.as_ref().or(subject.inside.as_ref());
-    let found = match store {
-        Some(layout) => layout.list(&subject.descriptor)?,
+    let store = subject.beside();
+    let found = match &store {
+        Some(store) => store.list(&subject.descriptor)?,
         None => Vec::new(),
     };
     let mut views = Vec::new();
     for signature in &found {
         let name = signature.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
-        let bytes = store.map(|layout| layout.read(signature));
+        let bytes = store.as_ref().map(|store| store.read(signature));
         // One that can't be shown does not hide the others.
         match bytes.map(|bytes| View::new(&bytes?)) {
             Some(Ok(view)) => views.push((name, view)),

@@ -43,6 +43,7 @@ pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
 #[command(after_help = "Examples:
   dockseal sign image.tar --embed
   dockseal sign oci-archive:layout.tar:v1
+  dockseal sign containerd:registry.example/app:v1 --namespace k8s.io --embed
   dockseal sign --local -o image.jws.sig manifest.json")]
 pub(super) struct SignArgs {
     #[command(flatten)]
@@ -53,10 +54,15 @@ pub(super) struct SignArgs {
     /// oci:, oci-archive:), else the signature cache]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Put the signature into the image archive, and the manifest if the archive does not hold it
+    /// Put the signature beside the image: into its archive, with the manifest if that does not hold
+    /// it, or into containerd, where it lives as long as the image
     #[arg(long, conflicts_with_all = ["output", "oci_layout", "local", "descriptor"],
         group = "in_layout")]
     embed: bool,
+    /// Make an image record REPOSITORY@DIGEST of the signature in containerd, by which it can be
+    /// exported and pushed
+    #[arg(long, requires = "embed")]
+    record: bool,
     /// Sign every manifest below an index too, each with a signature of its own
     #[arg(long, conflicts_with = "output")]
     recursive: bool,
@@ -331,12 +337,16 @@ impl SignArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let format = self.format.format(context)?;
         if self.embed {
-            self.subject.of_image()?.archive_file()?;
+            self.subject.of_image()?.check_place(self.record)?;
         }
         let subject = self.subject.resolve_to_sign(context)?;
         self.refuse_overwriting(&subject)?;
         if let Some(output) = &self.output {
             self.check_name(context, output, format)?;
+        }
+        if let (true, Some(containerd)) = (self.embed, &subject.containerd) {
+            // Before anybody signs.
+            containerd.check_writable()?;
         }
         let authority = self.timestamp.open(context)?;
         let signer = self.key.signer(context)?;
@@ -380,18 +390,21 @@ impl SignArgs {
         subject: &Subject,
         context: &Context,
     ) -> Result<Box<dyn SignatureStore>, Failure> {
+        let form = self.signature_manifest.into();
         let layout = match (&subject.layout, &subject.inside) {
-            _ if self.embed => self.subject.of_image()?.embedding(subject)?,
+            _ if self.embed => {
+                return self.subject.of_image()?.beside(subject, form, self.record);
+            }
             (Some(layout), _) => layout.clone(),
             (None, Some(layout)) if layout.root().is_dir() => {
                 // What is signed has to be there (rule N-08).
                 layout.resolve(&LayoutTarget::Digest(subject.descriptor.digest.clone()))?;
                 layout.clone()
             }
-            (None, Some(_)) => self.subject.of_image()?.embedding(subject)?,
+            (None, Some(_)) => return self.subject.of_image()?.beside(subject, form, false),
             (None, None) => return Ok(Box::new(SignatureCache::new(&context.dirs.cache()?))),
         };
-        Ok(Box::new(layout.writing(self.signature_manifest.into())))
+        Ok(Box::new(layout.writing(form)))
     }
 
     /// The input is never overwritten.

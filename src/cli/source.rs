@@ -10,7 +10,10 @@ use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::content::archive::{self, Memo};
+use crate::content::containerd::find::find;
 use crate::content::limits::Limits;
 use crate::generate::{
     self, Content, Generated, GivenManifest, ImageChoice, LayerCache, Options, PushFrom,
@@ -20,6 +23,7 @@ use crate::gogzip::Generation;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::store::SignatureStore as _;
+use crate::store::containerd::ContainerdSignatures;
 use crate::store::layout::OciLayout;
 
 use super::containerd::ContainerdArgs;
@@ -32,6 +36,9 @@ use super::push::{Known, PushArgs};
 
 /// How names of archives end; images are seldom called so.
 const ARCHIVE_NAMES: [&str; 6] = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
+
+/// How long containerd holds what is being written into it, should the writer die.
+const LEASE: SignedDuration = SignedDuration::from_hours(1);
 
 /// An image and how to get at it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -201,6 +208,11 @@ pub(super) struct Shared {
 }
 
 impl ImageArgs {
+    /// No options but those of containerd.
+    pub(super) fn of_containerd(containerd: ContainerdArgs) -> Self {
+        Self { containerd, ..Self::default() }
+    }
+
     /// Threads for everything together.
     pub(super) fn threads(&self) -> NonZero<usize> {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
@@ -264,7 +276,9 @@ impl ImageArgs {
                 let client = daemon::Client::default();
                 return daemon::examine(self, name, &client, question, context);
             }
-            Source::Containerd { name } => return self.in_containerd(name, question, context),
+            Source::Containerd { name } => {
+                return Ok(self.in_containerd(name, question, context)?.0);
+            }
             Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
         };
         let image = self.choice(image.as_deref())?;
@@ -369,13 +383,13 @@ impl ImageArgs {
         Ok(generated)
     }
 
-    /// The manifest that containerd keeps.
-    fn in_containerd(
+    /// The manifest that containerd keeps, and the signatures beside it.
+    pub(super) fn in_containerd(
         &self,
         name: &str,
         question: &Question,
         context: &Context,
-    ) -> Result<Generated, Failure> {
+    ) -> Result<(Generated, ContainerdSignatures), Failure> {
         if self.image.is_some() || question.manifest.is_some() {
             let option = if self.image.is_some() { "--image" } else { "--manifest" };
             return Err(Failure::usage(format!(
@@ -385,12 +399,14 @@ impl ImageArgs {
         let store = self.containerd.open(context)?;
         let options = self.options(None, question.content, context);
         let bar = self.bar(context);
-        let namespace = self.containerd.namespace();
-        let generated = generate::in_containerd(&*store, name, namespace, &options, &bar);
+        let found = find(&*store, name, self.containerd.namespace())?;
+        let generated = generate::in_containerd(&*store, &found, &options, &bar);
         bar.clear();
         let generated = generated?;
         tell(&generated, context);
-        Ok(generated)
+        let namespaces = std::iter::once(found.namespace).chain(found.also).collect();
+        let lease_until = context.now.saturating_add(LEASE).unwrap_or(context.now).to_string();
+        Ok((generated, ContainerdSignatures::new(store.into(), namespaces, lease_until)))
     }
 
     /// Limits for archives.

@@ -14,6 +14,7 @@ use crate::image::manifest::MAX_BYTES;
 use crate::image::media_type;
 use crate::store::SignatureStore;
 use crate::store::cache::SignatureCache;
+use crate::store::containerd::ContainerdSignatures;
 use crate::store::layout::{LayoutReference, OciLayout};
 use crate::store::with_cache::WithCache;
 
@@ -74,6 +75,8 @@ pub(super) struct Subject {
     pub(super) layout: Option<OciLayout>,
     /// The layouts inside the archive that it is in.
     pub(super) inside: Option<OciLayout>,
+    /// The signatures beside it in containerd.
+    pub(super) containerd: Option<ContainerdSignatures>,
     /// Other manifests that it may have been signed as, in the order in which they are tried.
     pub(super) alternatives: Vec<Alternative>,
 }
@@ -114,9 +117,21 @@ impl Subject {
         }
     }
 
-    /// Where its signatures are: beside it, else in the cache, and inside its archive.
+    /// Signatures that are kept with the image.
+    pub(super) fn beside(&self) -> Option<Box<dyn SignatureStore>> {
+        match (self.layout.as_ref().or(self.inside.as_ref()), &self.containerd) {
+            (Some(layout), _) => Some(Box::new(layout.clone())),
+            (None, Some(containerd)) => Some(Box::new(containerd.clone())),
+            (None, None) => None,
+        }
+    }
+
+    /// Where its signatures are: beside it, else in the cache, and inside its archive or containerd.
     pub(super) fn signatures(&self, context: &Context) -> Result<Box<dyn SignatureStore>, Failure> {
         let cache = context.dirs.cache().map(|cache| SignatureCache::new(&cache));
+        if let (Some(containerd), Ok(cache)) = (&self.containerd, &cache) {
+            return Ok(Box::new(WithCache::new(cache.clone(), containerd.clone())));
+        }
         Ok(match (&self.layout, &self.inside, cache) {
             (Some(layout), _, _) => Box::new(layout.clone()),
             (None, Some(inside), Ok(cache)) => Box::new(WithCache::new(cache, inside.clone())),
@@ -254,6 +269,7 @@ impl SubjectArgs {
             path: (!is_stdin).then(|| source.to_owned()),
             layout: None,
             inside: None,
+            containerd: None,
             alternatives: Vec::new(),
         })
     }
@@ -272,6 +288,7 @@ pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
         path: None,
         layout: Some(layout),
         inside: None,
+        containerd: None,
         alternatives: Vec::new(),
     })
 }
@@ -322,6 +339,7 @@ fn described(text: &str, context: &Context) -> Result<Subject, Failure> {
         path: None,
         layout: None,
         inside: None,
+        containerd: None,
         alternatives: Vec::new(),
     })
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use super::error::GenerateError;
 use super::{BoundBlob, Content, Generated, Note, Options, Origin};
 use crate::content::archive::{Key, Measured, Place};
-use crate::content::containerd::find::{Found, find};
+use crate::content::containerd::find::Found;
 use crate::content::containerd::read::ImageContent;
-use crate::content::containerd::{ContainerdError, ContentStore, Namespace};
+use crate::content::containerd::{ContainerdError, ContentStore};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::manifest::{Document, Manifest, RawManifest};
@@ -26,20 +26,17 @@ const MAX_NODES: usize = 1000;
 /// Annotation that marks BuildKit's attestation manifests.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
-/// The manifest of an image in containerd, found by its name. Without a namespace all of them are
-/// searched.
+/// The manifest of an image that was found in containerd.
 ///
 /// # Errors
-/// [`GenerateError`]: there is no such image, or part of it is missing, altered or malformed.
+/// [`GenerateError`]: part of it is missing, altered or malformed.
 pub fn in_containerd(
     store: &dyn ContentStore,
-    name: &str,
-    namespace: Option<&Namespace>,
+    found: &Found,
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Generated, GenerateError> {
-    let found = find(store, name, namespace)?;
-    let content = ImageContent::new(store, &found);
+    let content = ImageContent::new(store, found);
     let mut nodes = 0;
     let tree = Tree::read(&content, &found.record.target, 0, &mut nodes)?;
     let chosen = match &options.platform {
@@ -51,8 +48,7 @@ pub fn in_containerd(
         notes.push(Note::AlsoIn(found.also.clone()));
     }
     chosen.check(&content, options.content, &mut notes)?;
-    let mut binder =
-        Binder { content: &content, found: &found, options, progress, bound: Vec::new() };
+    let mut binder = Binder { content: &content, found, options, progress, bound: Vec::new() };
     binder.bind(chosen)?;
     Ok(Generated {
         bytes: chosen.raw.bytes.clone(),

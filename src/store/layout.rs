@@ -38,8 +38,10 @@ use super::{Added, MAX_ENVELOPE_BYTES, NewSignature, SignatureStore, StoreError,
 
 pub use self::archive::CarriedManifest;
 use self::archive::{ArchiveFiles, Carried};
+pub(in crate::store) use self::discover::Node;
 pub use self::error::LayoutError;
 use self::files::{Files, blob_name};
+pub(in crate::store) use self::write::{EMPTY_CONFIG, SignatureDocument};
 
 /// Annotation of an index entry that names its tag.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";

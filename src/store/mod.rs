@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`cache::SignatureCache`] | the signature cache of the original offline-signing design |
 //! | [`detached::DetachedFiles`] | files that the user names |
+//! | [`containerd::ContainerdSignatures`] | beside the image in containerd |
 //! | [`directory::SignatureDirectory`] | a directory that an operator fills |
 //! | [`layout::OciLayout`] | beside the image in an OCI layout, or inside an image archive |
-//! | [`with_cache::WithCache`] | inside an archive, and in the signature cache |
+//! | [`with_cache::WithCache`] | inside an archive or containerd, and in the signature cache |
 
 pub mod cache;
+pub mod containerd;
 pub mod detached;
 pub mod directory;
 pub mod layout;
@@ -22,6 +24,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use crate::content::containerd::ContainerdError;
 use crate::fsutil;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
@@ -120,6 +123,9 @@ pub enum StoreError {
         /// The digest of its bytes.
         found: Digest,
     },
+    /// containerd can't be read or written.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
     /// Something that should hold a signature does not.
     #[error("{} is no usable signature: {problem}", location.display())]
     Defective {
@@ -142,6 +148,12 @@ pub enum StoreError {
     /// The OCI layout can't be used.
     #[error(transparent)]
     Layout(#[from] layout::LayoutError),
+    /// A place that is only read.
+    #[error("signatures can't be written into {place}")]
+    ReadOnly {
+        /// What it is.
+        place: String,
+    },
     /// More signatures than are looked at.
     #[error("{} holds more than {MAX_LISTED} signatures", path.display())]
     TooMany {

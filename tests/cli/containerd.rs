@@ -223,3 +223,27 @@ hint: name the socket, --address PATH, or read the files of a containerd that do
 "#]
     ]);
 }
+
+/// Files are only read: a signature goes into a running containerd, or elsewhere.
+#[test]
+fn signatures_are_not_written_into_files() {
+    let host = host("2.1.9");
+    host.run(&["cert", "generate-test", "--default", "lab.example"]).code(0);
+    let scope = ["--namespace", "whole"];
+    for command in [&["sign", NAME, "--embed"][..], &["sign", NAME, "--embed", "--record"]] {
+        refused(&host, &[command, &scope].concat(), 20, "signatures can't be written into");
+    }
+    run(&host, &[&["sign", NAME, "-o", "x.jws.sig"][..], &scope].concat()).code(0);
+    refused(
+        &host,
+        &[&["attach", "x.jws.sig", "--to", NAME][..], &scope].concat(),
+        20,
+        "hint: over",
+    );
+    refused(&host, &[&["sign", NAME, "--record"][..], &scope].concat(), 2, "--embed");
+    host.run(&["attach", "x.jws.sig", "--to", "image.tar", "--record"]).code(2);
+    let listed = run(&host, &[&["list", NAME][..], &scope].concat()).code(0);
+    assert!(stdout(&listed).contains("has no associated signatures"), "{}", stdout(&listed));
+    refused(&host, &[&["inspect", NAME][..], &scope].concat(), 10, "no signature is associated");
+    refused(&host, &[&["detach", "--from", NAME][..], &scope].concat(), 10, "no signature");
+}

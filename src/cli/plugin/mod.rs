@@ -142,6 +142,9 @@ impl Globals {
 #[command(after_help = "Examples:
   docker generate manifest app:1 > manifest.json
   docker generate manifest < image.tar > manifest.json")]
+// Options of `dockseal manifest` about what docker has nothing to do with.
+#[command(mut_arg("namespace", |it| it.hide(true)), mut_arg("address", |it| it.hide(true)),
+    mut_arg("containerd_root", |it| it.hide(true)))]
 struct ManifestArgs {
     /// Image of the engine [default: an archive on standard input]
     #[arg(value_name = "IMAGE")]

@@ -253,7 +253,7 @@ impl ContainerdError {
                         .to_owned()
                 }
                 io::ErrorKind::PermissionDenied => ROOT_ONLY.to_owned(),
-                _ => return None,
+                _ => LOOK.to_owned(),
             },
             Self::Database { source: BoltError::Busy, .. } => {
                 "try again, or ask the running containerd: --address /run/containerd/containerd.sock"
@@ -271,6 +271,9 @@ impl ContainerdError {
             Self::Root { .. } => {
                 "name the directory that holds io.containerd.metadata.v1.bolt: --containerd-root DIR"
                     .to_owned()
+            }
+            Self::Blob { .. } | Self::Status { .. } | Self::Timeout { .. } => {
+                LOOK.to_owned()
             }
             Self::Missing { elsewhere, .. } if !elsewhere.is_empty() => {
                 format!("--namespace {}", elsewhere.first()?)
@@ -303,6 +306,8 @@ impl ContainerdError {
     }
 }
 
+const LOOK: &str = "see whether containerd still runs and what it logs; its files can be read \
+                    without it: --containerd-root /var/lib/containerd";
 const ROOT_ONLY: &str = "only root may read it; run dockseal with sudo";
 
 fn is_denied(error: &FileError) -> bool {

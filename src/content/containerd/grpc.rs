@@ -1,8 +1,11 @@
 //! containerd over its socket (spec/containerd.md §5).
 //!
-//! The socket is as good as root, so only calls that read are made. Every call is bounded in time,
-//! and its namespace is a checked [`Namespace`]: the crate's `with_namespace!` panics on some. tokio
-//! ends here: what is public blocks.
+//! The socket is as good as root, so only calls that read are made here; those that write, which
+//! only who asks for it by name gets, are in `write`. Every call is bounded in time, and its
+//! namespace is a checked [`Namespace`]: the crate's `with_namespace!` panics on some. tokio ends
+//! here: what is public blocks.
+
+mod write;
 
 use std::error::Error;
 use std::fmt;
@@ -15,8 +18,8 @@ use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::namespaces_client::NamespacesClient;
 use containerd_client::services::v1::{
-    GetImageRequest, Image, InfoRequest, ListImagesRequest, ListNamespacesRequest,
-    ReadContentRequest, ReadContentResponse,
+    GetImageRequest, Image, Info, InfoRequest, ListContentRequest, ListImagesRequest,
+    ListNamespacesRequest, ReadContentRequest, ReadContentResponse,
 };
 use tokio::runtime::{Builder, Runtime};
 use tonic::metadata::MetadataValue;
@@ -24,7 +27,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::error::ContainerdError;
-use super::{BlobInfo, ContentStore, ImageRecord, Labels, Namespace};
+use super::{BlobInfo, ContentStore, ContentWriter, ImageRecord, Labels, Namespace};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 
@@ -36,6 +39,8 @@ const UNARY: Duration = Duration::from_secs(10);
 const PIECE: Duration = Duration::from_secs(60);
 /// Largest answer: containerd's own limit.
 const MAX_MESSAGE: usize = 16 << 20;
+/// Most blobs of a namespace.
+const MAX_BLOBS: usize = 1_000_000;
 /// Longest text of an error that is shown.
 const MAX_TEXT: usize = 500;
 
@@ -77,15 +82,24 @@ impl Daemon {
         call: &'static str,
         answer: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<Option<T>, ContainerdError> {
-        let answer = self.runtime.block_on(async { tokio::time::timeout(UNARY, answer).await });
+        self.within(UNARY, call, answer)
+    }
+
+    fn within<T>(
+        &self,
+        limit: Duration,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<Option<T>, ContainerdError> {
+        let answer = self.runtime.block_on(async { tokio::time::timeout(limit, answer).await });
         match answer {
             Ok(Ok(answer)) => Ok(Some(answer.into_inner())),
             Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
-                Err(timeout(&self.address, call, UNARY))
+                Err(timeout(&self.address, call, limit))
             }
             Ok(Err(status)) => Err(self.refused(call, &describe(&status))),
-            Err(_) => Err(timeout(&self.address, call, UNARY)),
+            Err(_) => Err(timeout(&self.address, call, limit)),
         }
     }
 
@@ -133,6 +147,15 @@ impl Daemon {
             labels: image.labels.into_iter().collect::<Labels>(),
             name: image.name,
         })
+    }
+}
+
+impl Daemon {
+    fn blob_info(&self, info: Info) -> Result<BlobInfo, ContainerdError> {
+        let illegal =
+            |_| self.refused("content info", &format!("{} has no legal size", info.digest));
+        let size = u64::try_from(info.size).map_err(illegal)?;
+        Ok(BlobInfo { size, labels: info.labels.into_iter().collect() })
     }
 }
 
@@ -200,9 +223,42 @@ impl ContentStore for Daemon {
         let request = self.request(message, namespace, Some(UNARY))?;
         let answer = self.call("content info", self.content_client().info(request))?;
         let Some(info) = answer.and_then(|answer| answer.info) else { return Ok(None) };
-        let size = u64::try_from(info.size)
-            .map_err(|_| self.refused("content info", &format!("{digest} has no legal size")))?;
-        Ok(Some(BlobInfo { size, labels: info.labels.into_iter().collect() }))
+        self.blob_info(info).map(Some)
+    }
+
+    fn blobs(&self, namespace: &Namespace) -> Result<Vec<(Digest, BlobInfo)>, ContainerdError> {
+        let request = self.request(ListContentRequest::default(), namespace, None)?;
+        let call = "content list";
+        let mut client = self.content_client();
+        let Some(mut stream) = self.call(call, client.list(request))? else {
+            return Ok(Vec::new());
+        };
+        let mut blobs = Vec::new();
+        loop {
+            let next = stream.message();
+            let next = self.runtime.block_on(async { tokio::time::timeout(PIECE, next).await });
+            let listed = match next {
+                Ok(Ok(Some(message))) => message.info,
+                Ok(Ok(None)) => break,
+                Ok(Err(status)) => return Err(self.refused(call, &describe(&status))),
+                Err(_) => return Err(timeout(&self.address, call, PIECE)),
+            };
+            for info in listed {
+                if blobs.len() == MAX_BLOBS {
+                    let what = format!("the number of blobs in namespace {namespace}");
+                    return Err(ContainerdError::Limit { what, limit: MAX_BLOBS as u64 });
+                }
+                let digest: Digest =
+                    info.digest.parse().map_err(|_| self.refused(call, "a digest is not legal"))?;
+                blobs.push((digest, self.blob_info(info)?));
+            }
+        }
+        blobs.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(blobs)
+    }
+
+    fn writer(&self) -> Option<&dyn ContentWriter> {
+        Some(self)
     }
 
     fn open<'a>(

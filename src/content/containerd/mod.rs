@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`offline`] | `meta.db` and the blob files: no daemon needed, also on a mounted disk |
-//! | `grpc` | the running containerd (cargo feature `containerd-grpc`) |
+//! | `grpc` | the running containerd (cargo feature `containerd-grpc`), which alone can be written to |
 //! | [`find`](mod@find) | an image by its name, the same for both |
 //! | [`bolt`] | the format of `meta.db` |
 //! | [`config`] | where containerd's own configuration says that all this is |
@@ -77,6 +77,74 @@ pub trait ContentStore {
         namespace: &Namespace,
         digest: &Digest,
     ) -> Result<Option<Box<dyn io::Read + 'a>>, ContainerdError>;
+
+    /// What is recorded about all content of a namespace.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be read.
+    fn blobs(&self, namespace: &Namespace) -> Result<Vec<(Digest, BlobInfo)>, ContainerdError>;
+
+    /// How to change the store, where that is possible.
+    fn writer(&self) -> Option<&dyn ContentWriter> {
+        None
+    }
+}
+
+/// Changes a store. Only what is asked for by name calls this: the socket is as good as root.
+pub trait ContentWriter {
+    /// Adds content in such a way that no garbage collection takes it, at whatever moment (§5.4).
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be written. What was written by then is collected.
+    fn add(&self, namespace: &Namespace, addition: &Addition<'_>) -> Result<(), ContainerdError>;
+
+    /// Sets labels of content; an empty value removes one.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be written, or has no such content.
+    fn label(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+        labels: &Labels,
+    ) -> Result<(), ContainerdError>;
+
+    /// Removes an image record, if there is one.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be written.
+    fn remove_image(&self, namespace: &Namespace, name: &str) -> Result<(), ContainerdError>;
+
+    /// Removes content from a namespace, if it is there.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] when the store can't be written.
+    fn remove_content(&self, namespace: &Namespace, digest: &Digest)
+    -> Result<(), ContainerdError>;
+}
+
+/// Content that is added, and what keeps it.
+#[derive(Clone, Debug)]
+pub struct Addition<'a> {
+    /// The blobs, children before those whose labels lead to them.
+    pub blobs: Vec<NewBlob<'a>>,
+    /// Content that is there, and the labels it gets.
+    pub anchor: (&'a Digest, Labels),
+    /// An image record for what is added.
+    pub image: Option<ImageRecord>,
+    /// Until when a lease holds it, should the writer die on the way; RFC 3339.
+    pub lease_until: String,
+}
+
+/// A blob that is added.
+#[derive(Clone, Debug)]
+pub struct NewBlob<'a> {
+    /// Its digest.
+    pub digest: &'a Digest,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Its labels.
+    pub labels: Labels,
 }
 
 /// Labels of an image or of content.

@@ -209,3 +209,27 @@ fn matches(what: &str, own: &Descriptor, found: &Digest, size: u64) -> Result<()
     }
     Ok(())
 }
+
+/// The bytes of a small blob by its digest alone; `None` where the namespace does not have it.
+///
+/// # Errors
+/// [`ContainerdError`]: it is altered, or larger than the limit.
+pub fn document(
+    store: &dyn ContentStore,
+    namespace: &Namespace,
+    digest: &Digest,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, ContainerdError> {
+    let Some(info) = store.info(namespace, digest)? else { return Ok(None) };
+    if info.size > limit {
+        return Err(ContainerdError::Limit { what: digest.to_string(), limit });
+    }
+    let Some(reader) = store.open(namespace, digest)? else { return Ok(None) };
+    let bytes = fsutil::read_to_limit(reader.take(info.size + 1), limit + 1)
+        .map_err(|source| ContainerdError::Blob { digest: digest.clone(), source })?
+        .unwrap_or_default();
+    let own = Descriptor::new("", digest.clone(), info.size);
+    let found = Digest::of(digest.algorithm(), &bytes);
+    matches(&digest.to_string(), &own, &found, bytes.len() as u64)?;
+    Ok(Some(bytes))
+}

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
-use crate::image::json::{self, Rules};
+use crate::image::json::{self, ReadError, Rules};
 use crate::image::manifest::{MAX_BYTES, MAX_CHILDREN};
 use crate::image::media_type;
 use crate::store::{MAX_ENVELOPE_BYTES, MAX_LISTED, StoredSignature};
@@ -54,26 +54,30 @@ const RULES: Rules = Rules {
 /// A manifest or an index, as far as it leads on.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Node {
-    media_type: Option<String>,
+pub(in crate::store) struct Node {
+    pub(in crate::store) media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     blobs: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
+    pub(in crate::store) subject: Option<Descriptor>,
     #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    pub(in crate::store) annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Node {
-    fn is_signature(&self) -> bool {
+    pub(in crate::store) fn parse(bytes: &[u8]) -> Result<Self, ReadError> {
+        json::read(bytes, &RULES)
+    }
+
+    pub(in crate::store) fn is_signature(&self) -> bool {
         let config = self.config.as_ref().map(|config| config.media_type.as_str());
         self.artifact_type.as_deref() == Some(SIGNATURE_TYPE) || config == Some(SIGNATURE_TYPE)
     }
 
     /// The one envelope, or why there is not one.
-    fn envelope(&self, media_type: &str) -> Result<&Descriptor, String> {
+    pub(in crate::store) fn envelope(&self, media_type: &str) -> Result<&Descriptor, String> {
         if self.media_type.as_deref().is_some_and(|own| own != media_type) {
             return Err("its media type is not the one of its descriptor".to_owned());
         }
@@ -240,7 +244,7 @@ impl OciLayout {
 
     fn node(&self, descriptor: &Descriptor) -> Result<Node, LayoutError> {
         let bytes = self.blob(descriptor, MAX_BYTES as u64)?;
-        json::read(&bytes, &RULES).map_err(|source| LayoutError::Json {
+        Node::parse(&bytes).map_err(|source| LayoutError::Json {
             path: self.blob_path(&descriptor.digest),
             source: Box::new(source),
         })

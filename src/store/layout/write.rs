@@ -26,7 +26,7 @@ use super::files::Files;
 use super::{LayoutError, OciLayout, SIGNATURE_TYPE, SignatureManifest, create_dir};
 
 /// The content of every signature's config.
-const EMPTY_CONFIG: &[u8] = b"{}";
+pub(in crate::store) const EMPTY_CONFIG: &[u8] = b"{}";
 
 /// Media type of the empty config (form B).
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
@@ -93,17 +93,28 @@ struct Positions<'a> {
     manifests: &'a RawValue,
 }
 
-impl OciLayout {
-    pub(super) fn add_signature(
-        &self,
+/// A signature manifest and what it names.
+pub(in crate::store) struct SignatureDocument {
+    /// Its bytes.
+    pub(in crate::store) manifest: Vec<u8>,
+    /// The digest of its config, [`EMPTY_CONFIG`].
+    pub(in crate::store) config: Digest,
+    /// Its only layer.
+    pub(in crate::store) envelope: Descriptor,
+    artifact_type: Option<&'static str>,
+}
+
+impl SignatureDocument {
+    pub(in crate::store) fn new(
         subject: &Descriptor,
         envelope: &NewSignature,
-    ) -> Result<Added, LayoutError> {
+        form: SignatureManifest,
+    ) -> Self {
         let config = Digest::sha256(EMPTY_CONFIG);
         let layer = Descriptor::of(envelope.media_type, Algorithm::Sha256, &envelope.bytes);
-        let is_legacy = self.form == SignatureManifest::Legacy;
+        let is_legacy = form == SignatureManifest::Legacy;
         let artifact_type = (!is_legacy).then_some(SIGNATURE_TYPE);
-        let manifest = Manifest {
+        let manifest = to_json(&Manifest {
             schema_version: 2,
             media_type: media_type::OCI_MANIFEST,
             artifact_type,
@@ -116,8 +127,19 @@ impl OciLayout {
             layers: [Plain::new(&layer)],
             subject: Plain::new(subject),
             annotations: &envelope.annotations,
-        };
-        let manifest = to_json(&manifest);
+        });
+        Self { manifest, config, envelope: layer, artifact_type }
+    }
+}
+
+impl OciLayout {
+    pub(super) fn add_signature(
+        &self,
+        subject: &Descriptor,
+        envelope: &NewSignature,
+    ) -> Result<Added, LayoutError> {
+        let SignatureDocument { manifest, config, envelope: layer, artifact_type } =
+            SignatureDocument::new(subject, envelope, self.form);
         let descriptor = Descriptor::of(media_type::OCI_MANIFEST, Algorithm::Sha256, &manifest);
         let signature = Signature {
             blobs: [

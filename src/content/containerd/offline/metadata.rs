@@ -17,6 +17,8 @@ use crate::image::digest::Digest;
 
 /// Most image records of a namespace. Nodes have some thousand.
 const MAX_IMAGES: usize = 1_000_000;
+/// Most blobs of a namespace.
+const MAX_BLOBS: usize = 1_000_000;
 /// Most labels of one record; containerd's limit for each is 4096 bytes.
 const MAX_LABELS: usize = 100_000;
 
@@ -102,9 +104,29 @@ impl<R: Read + Seek> Metadata<'_, '_, R> {
         let key = digest.to_string();
         let path = [b"v1", namespace.as_str().as_bytes(), b"content", b"blob", key.as_bytes()];
         let Some(bucket) = self.below(&path)? else { return Ok(None) };
-        let what = || format!("the content {digest}");
-        let size = size(self.snapshot, &bucket, &what())?;
-        Ok(Some(BlobInfo { size, labels: labels(self.snapshot, &bucket, &what())? }))
+        blob(self.snapshot, &bucket, &key).map(Some)
+    }
+
+    pub(super) fn blobs(
+        &mut self,
+        namespace: &Namespace,
+    ) -> Result<Vec<(Digest, BlobInfo)>, SchemaError> {
+        let mut blobs = Vec::new();
+        let path: [&[u8]; 4] = [b"v1", namespace.as_str().as_bytes(), b"content", b"blob"];
+        let Some(bucket) = self.below(&path)? else { return Ok(blobs) };
+        self.snapshot.scan(&bucket, &mut |snapshot, key, value| {
+            let what = || format!("the content {:?}", String::from_utf8_lossy(key));
+            let digest = text(key).and_then(|key| key.parse::<Digest>().ok());
+            let digest = digest.ok_or_else(|| bad(what(), "has no legal digest"))?;
+            let Value::Bucket(inner) = value else { return Err(bad(what(), "is no bucket")) };
+            if blobs.len() == MAX_BLOBS {
+                return Err(bad(format!("namespace {namespace}"), "has more than 1000000 blobs"));
+            }
+            let info = blob(snapshot, &inner, &digest.to_string())?;
+            blobs.push((digest, info));
+            Ok(())
+        })?;
+        Ok(blobs)
     }
 
     fn below(&mut self, path: &[&[u8]]) -> Result<Option<Bucket>, SchemaError> {
@@ -142,6 +164,16 @@ fn image<R: Read + Seek>(
         target: Descriptor::new(media_type, digest, size(snapshot, &target, &what)?),
         labels: labels(snapshot, bucket, &what)?,
     })
+}
+
+fn blob<R: Read + Seek>(
+    snapshot: &mut Snapshot<'_, R>,
+    bucket: &Bucket,
+    digest: &str,
+) -> Result<BlobInfo, SchemaError> {
+    let what = format!("the content {digest}");
+    let size = size(snapshot, bucket, &what)?;
+    Ok(BlobInfo { size, labels: labels(snapshot, bucket, &what)? })
 }
 
 const NO_NUMBER: &str = "is no number";

@@ -104,6 +104,10 @@ impl ContentStore for Files {
         self.read(|meta| meta.blob(namespace, digest))
     }
 
+    fn blobs(&self, namespace: &Namespace) -> Result<Vec<(Digest, BlobInfo)>, ContainerdError> {
+        self.read(|meta| meta.blobs(namespace))
+    }
+
     fn open<'a>(
         &'a self,
         _namespace: &Namespace,

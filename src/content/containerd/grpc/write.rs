@@ -1,0 +1,244 @@
+//! The calls that write (spec/containerd.md §5.4).
+//!
+//! ```text
+//! lease -> blobs, children first, labels with the commit -> label of the anchor -> record -> no lease
+//! ```
+//!
+//! A collection may run at any moment: the lease holds what nothing leads to yet, and ends by itself
+//! should this process die.
+
+use std::future::Future;
+use std::time::Duration;
+
+use containerd_client::services::v1::leases_client::LeasesClient;
+use containerd_client::services::v1::{
+    CreateImageRequest, CreateRequest, DeleteContentRequest, DeleteImageRequest, DeleteRequest,
+    Image, Info, UpdateImageRequest, UpdateRequest, WriteAction, WriteContentRequest,
+};
+use containerd_client::types::Descriptor as WireDescriptor;
+use tonic::codegen::tokio_stream;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+
+use super::{Daemon, MAX_MESSAGE, PIECE, UNARY, describe, timeout};
+use crate::content::containerd::{
+    Addition, ContainerdError, ContentWriter, ImageRecord, Labels, Namespace, NewBlob,
+};
+use crate::image::digest::Digest;
+
+/// Bytes of one message; containerd's own pieces are as large.
+const PIECE_BYTES: usize = 1 << 20;
+/// How long a collection that is waited for may take.
+const COLLECTION: Duration = Duration::from_secs(60);
+
+impl ContentWriter for Daemon {
+    fn add(&self, namespace: &Namespace, addition: &Addition<'_>) -> Result<(), ContainerdError> {
+        let lease = self.lease(namespace, &addition.lease_until)?;
+        let added = self.add_under(namespace, &lease, addition);
+        // Even after a failure: what nothing leads to is collected now.
+        let ended = self.end_lease(namespace, &lease);
+        added.and(ended)
+    }
+
+    fn label(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+        labels: &Labels,
+    ) -> Result<(), ContainerdError> {
+        let info = Info {
+            digest: digest.to_string(),
+            labels: labels.clone().into_iter().collect(),
+            ..Info::default()
+        };
+        let mut message = UpdateRequest { info: Some(info), ..UpdateRequest::default() };
+        // containerd splits at the first dot only, so that keys may have dots.
+        message.update_mask.get_or_insert_default().paths =
+            labels.keys().map(|key| format!("labels.{key}")).collect();
+        let request = self.request(message, namespace, Some(UNARY))?;
+        self.expect("content update", self.content_client().update(request)).map(drop)
+    }
+
+    fn remove_image(&self, namespace: &Namespace, name: &str) -> Result<(), ContainerdError> {
+        let message = DeleteImageRequest { name: name.to_owned(), ..DeleteImageRequest::default() };
+        let request = self.request(message, namespace, Some(UNARY))?;
+        self.call("image delete", self.images_client().delete(request)).map(drop)
+    }
+
+    fn remove_content(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+    ) -> Result<(), ContainerdError> {
+        let message = DeleteContentRequest { digest: digest.to_string() };
+        let request = self.request(message, namespace, Some(UNARY))?;
+        self.call("content delete", self.content_client().delete(request)).map(drop)
+    }
+}
+
+impl Daemon {
+    fn add_under(
+        &self,
+        namespace: &Namespace,
+        lease: &str,
+        addition: &Addition<'_>,
+    ) -> Result<(), ContainerdError> {
+        for blob in &addition.blobs {
+            self.put(namespace, lease, blob)?;
+        }
+        let (anchor, labels) = &addition.anchor;
+        self.label(namespace, anchor, labels)?;
+        match &addition.image {
+            Some(image) => self.put_image(namespace, lease, image),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a blob whole. containerd hashes it before it commits.
+    fn put(
+        &self,
+        namespace: &Namespace,
+        lease: &str,
+        blob: &NewBlob<'_>,
+    ) -> Result<(), ContainerdError> {
+        let call = "content write";
+        let expected = blob.digest.to_string();
+        let size = |size: usize| {
+            i64::try_from(size).map_err(|_| self.refused(call, "the blob is too large"))
+        };
+        let message = |action: WriteAction| -> Result<_, ContainerdError> {
+            Ok(WriteContentRequest {
+                action: action.into(),
+                r#ref: format!("dockseal-{lease}-{expected}"),
+                total: size(blob.bytes.len())?,
+                expected: expected.clone(),
+                ..WriteContentRequest::default()
+            })
+        };
+        let mut messages = vec![message(WriteAction::Stat)?];
+        let mut pieces = blob.bytes.chunks(PIECE_BYTES).peekable();
+        let mut offset = 0;
+        while let Some(data) = pieces.next() {
+            let mut next = match pieces.peek() {
+                Some(_) => message(WriteAction::Write)?,
+                None => message(WriteAction::Commit)?,
+            };
+            (next.offset, next.data) = (size(offset)?, data.to_vec());
+            offset += data.len();
+            messages.push(next);
+        }
+        if let Some(last) = messages.last_mut() {
+            last.labels = blob.labels.clone().into_iter().collect();
+        }
+        let request = self.request(tokio_stream::iter(messages), namespace, Some(PIECE))?;
+        let request = self.held_by(request, lease)?;
+        let mut client = self.content_client();
+        let written = self.runtime.block_on(async {
+            tokio::time::timeout(PIECE, async {
+                let mut answers = client.write(request).await?.into_inner();
+                let mut is_committed = false;
+                while let Some(answer) = answers.message().await? {
+                    is_committed = answer.action == i32::from(WriteAction::Commit)
+                        && answer.digest == expected;
+                }
+                Ok::<_, Status>(is_committed)
+            })
+            .await
+        });
+        match written {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(self.refused(call, "the blob was not committed")),
+            // It is held by the lease now, but its labels are those of who wrote it first.
+            Ok(Err(status)) if status.code() == Code::AlreadyExists => match blob.labels.is_empty()
+            {
+                true => Ok(()),
+                false => self.label(namespace, blob.digest, &blob.labels),
+            },
+            Ok(Err(status)) => Err(self.refused(call, &describe(&status))),
+            Err(_) => Err(timeout(&self.address, call, PIECE)),
+        }
+    }
+
+    /// Makes an image record, or makes the one that is there name this.
+    fn put_image(
+        &self,
+        namespace: &Namespace,
+        lease: &str,
+        record: &ImageRecord,
+    ) -> Result<(), ContainerdError> {
+        let call = "image create";
+        let target = WireDescriptor {
+            media_type: record.target.media_type.clone(),
+            digest: record.target.digest.to_string(),
+            size: i64::try_from(record.target.size)
+                .map_err(|_| self.refused(call, "the size is too large"))?,
+            ..WireDescriptor::default()
+        };
+        let image = Image {
+            name: record.name.clone(),
+            labels: record.labels.clone().into_iter().collect(),
+            target: Some(target),
+            ..Image::default()
+        };
+        if self.image_is_there(namespace, record)? {
+            let message =
+                UpdateImageRequest { image: Some(image), ..UpdateImageRequest::default() };
+            let request = self.request(message, namespace, Some(UNARY))?;
+            let request = self.held_by(request, lease)?;
+            return self.expect(call, self.images_client().update(request)).map(drop);
+        }
+        let message = CreateImageRequest { image: Some(image), ..CreateImageRequest::default() };
+        let request = self.held_by(self.request(message, namespace, Some(UNARY))?, lease)?;
+        self.expect(call, self.images_client().create(request)).map(drop)
+    }
+
+    fn image_is_there(
+        &self,
+        namespace: &Namespace,
+        record: &ImageRecord,
+    ) -> Result<bool, ContainerdError> {
+        use crate::content::containerd::ContentStore as _;
+        Ok(self.image(namespace, &record.name)?.is_some())
+    }
+
+    fn leases_client(&self) -> LeasesClient<Channel> {
+        LeasesClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    fn lease(&self, namespace: &Namespace, until: &str) -> Result<String, ContainerdError> {
+        let labels = [("containerd.io/gc.expire".to_owned(), until.to_owned())];
+        let message = CreateRequest { labels: labels.into(), ..CreateRequest::default() };
+        let request = self.request(message, namespace, Some(UNARY))?;
+        let answer = self.expect("lease", self.leases_client().create(request))?;
+        answer.lease.map(|lease| lease.id).ok_or_else(|| self.refused("lease", "there is none"))
+    }
+
+    /// Ends a lease and waits for the collection: what it takes is gone when this is done.
+    fn end_lease(&self, namespace: &Namespace, lease: &str) -> Result<(), ContainerdError> {
+        let message = DeleteRequest { id: lease.to_owned(), sync: true };
+        let request = self.request(message, namespace, Some(COLLECTION))?;
+        let mut client = self.leases_client();
+        self.within(COLLECTION, "lease end", client.delete(request)).map(drop)
+    }
+
+    fn held_by<T>(
+        &self,
+        mut request: Request<T>,
+        lease: &str,
+    ) -> Result<Request<T>, ContainerdError> {
+        let value: MetadataValue<_> =
+            lease.parse().map_err(|_| self.refused("lease", "its name is no value of a header"))?;
+        request.metadata_mut().insert("containerd-lease", value);
+        Ok(request)
+    }
+
+    /// A call whose answer can't be that something is not there.
+    fn expect<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, ContainerdError> {
+        self.call(call, answer)?.ok_or_else(|| self.refused(call, "not found"))
+    }
+}
