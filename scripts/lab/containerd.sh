@@ -28,6 +28,18 @@ containerd_cases() {
     run_case "$ENGINE/ambiguous" case_ambiguous
     run_case "$ENGINE/busy" case_busy
     run_case "$ENGINE/damaged" case_damaged
+    run_case "$ENGINE/kept" case_kept
+    stop_last
+    start_containerd
+    run_case "$ENGINE/restarted" case_restarted
+    run_case "$ENGINE/exported" case_exported
+    run_case "$ENGINE/altered-signature" case_altered_signature
+    run_case "$ENGINE/cut" case_cut
+    run_case "$ENGINE/killed" case_killed
+    stop_last
+    start_containerd
+    run_case "$ENGINE/after-it-was-killed" case_imported
+    verifier_cases
     run_case "$ENGINE/many" case_many
     stop
     run_case "$ENGINE/stopped" case_stopped
@@ -145,6 +157,110 @@ case_signed() {
     held "every blob was read"
 }
 
+# The signatures of an image, one a line, the same both ways.
+listed() {
+    tool list --format json "$@" "${SOCKET[@]}" >socket.list
+    tool list --format json "$@" "${FILES[@]}" >files.list
+    cmp socket.list files.list >&2 || fail "the socket and the files list other signatures of $1"
+    python3 -c 'import json, sys; print(*json.load(sys.stdin)["signatures"], sep="\n")' <socket.list
+}
+
+# collect NAMESPACE: has containerd collect what nothing leads to, and waits for it.
+collect() {
+    ctr "$1" leases create --id lab-collect >/dev/null
+    ctr "$1" leases delete --sync lab-collect >/dev/null
+}
+
+# Signatures in containerd live as long as their image, whatever is collected, and in each namespace.
+case_kept() {
+    local image=containerd:$SINGLE signature
+    export NOTATION_CONFIG=$state/kept-config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    ctr kept images import --all-platforms --no-unpack /lab/dup.tar
+    ctr kept2 images import --all-platforms --no-unpack /lab/dup.tar
+    same_text "before" none "$(listed "$image" --namespace kept | grep . || echo none)"
+    tool sign "$image" --namespace kept --embed --signature-format cose "${SOCKET[@]}"
+    signature=$(listed "$image" --namespace kept)
+    same_text "other namespace" none "$(listed "$image" --namespace kept2 | grep . || echo none)"
+    same_text "leases" none "$(ctr kept leases ls --quiet | grep . || echo none)"
+    collect kept
+    same_text "after a collection" "$signature" "$(listed "$image" --namespace kept)"
+    ctr kept images import --all-platforms --no-unpack /lab/dup.tar
+    collect kept
+    same_text "after another import" "$signature" "$(listed "$image" --namespace kept)"
+    tool verify "$image" --namespace kept "${SOCKET[@]}"
+    tool verify "$image" --namespace kept "${FILES[@]}"
+    tool detach --from "$image" --namespace kept "${FILES[@]}" -o .
+    tool attach ./*.cose.sig --to "$image" --namespace kept2 "${SOCKET[@]}"
+    tool verify "$image" --namespace kept2 "${FILES[@]}"
+    printf '%s\n' "$signature" >"$state/kept"
+}
+
+# The same after a restart, without the labels of layers, and without the image.
+case_restarted() {
+    local image=containerd:$SINGLE signature
+    export NOTATION_CONFIG=$state/kept-config NOTATION_CACHE=$CASE_DIR/cache
+    signature=$(<"$state/kept")
+    same_text "after a restart" "$signature" "$(listed "$image" --namespace kept)"
+    ctr kept content prune references
+    same_text "after prune references" "$signature" "$(listed "$image" --namespace kept)"
+    tool verify "$image" --namespace kept --content manifest "${SOCKET[@]}"
+    ctr kept images rm --sync "$SINGLE"
+    if ctr kept content ls --quiet | grep -F "$signature"; then
+        fail "the signature outlives its image"
+    fi
+    held "gone with the image"
+}
+
+# With a record containerd exports the signature, and the real notation verifies what came out.
+case_exported() {
+    local image=containerd:$SINGLE record
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    ctr exported images import --all-platforms --no-unpack /lab/dup.tar
+    tool sign "$image" --namespace exported --embed --record "${SOCKET[@]}"
+    record=$(ctr exported images ls --quiet | grep -F @)
+    ctr exported images export --skip-manifest-json /lab/exported.tar "$SINGLE" "$record" ||
+        ctr exported images export /lab/exported.tar "$SINGLE" "$record"
+    mkdir layout
+    tar --extract --file "$state/exported.tar" --directory layout
+    tool verify --oci-layout "layout@$(record exported "$SINGLE")"
+    if [[ -x $root/usr/bin/notation ]]; then
+        cp "$NOTATION_CONFIG/trustpolicy.oci.json" "$NOTATION_CONFIG/trustpolicy.json"
+        chroot "$root" env NOTATION_EXPERIMENTAL=1 \
+            NOTATION_CONFIG="/lab/cases/${CASE_DIR##*/}/config" notation verify --oci-layout \
+            --scope local/lab "/lab/cases/${CASE_DIR##*/}/layout@$(record exported "$SINGLE")"
+        held "notation verifies it"
+    fi
+    # Into a containerd that never had it: the record alone leads to the signature.
+    ctr again images import --all-platforms --no-unpack /lab/exported.tar
+    tool verify "$image" --namespace again "${SOCKET[@]}"
+    tool verify "$image" --namespace again "${FILES[@]}"
+}
+
+# An altered manifest of a signature hides no other one, and is told.
+case_altered_signature() {
+    local image=containerd:$SINGLE first blob
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    ctr signed images import --all-platforms --no-unpack /lab/dup.tar
+    tool sign "$image" --namespace signed --embed "${SOCKET[@]}"
+    first=$(listed "$image" --namespace signed)
+    blob=$state/containerd/io.containerd.content.v1.content/blobs/sha256/${first#sha256:}
+    python3 "$here/damage.py" byte "$blob"
+    refused_both_ways "altered" 16 "$first" verify "$image" --namespace signed
+    tool sign "$image" --namespace signed --embed --signature-format cose "${SOCKET[@]}"
+    tool verify "$image" --namespace signed "${SOCKET[@]}"
+    tool verify "$image" --namespace signed "${FILES[@]}"
+    rm "$blob"
+    tool verify "$image" --namespace signed "${SOCKET[@]}"
+    tool verify "$image" --namespace signed "${FILES[@]}"
+    refused "read only" 20 tool sign "$image" --namespace signed --embed "${FILES[@]}"
+}
+
 case_not_found() {
     local image=containerd:$SINGLE
     refused_both_ways "like another" 20 "containerd:$SINGLE --namespace whole" \
@@ -197,6 +313,55 @@ case_damaged() {
         cp blob "$blob"
     done
     tool sign "containerd:$image" --namespace other "${FILES[@]}"
+}
+
+# broken_off BYTES STATUS [PID]: dockseal behind a socket that breaks off, or dies, after BYTES.
+broken_off() {
+    local bytes=$1 status=0
+    rm -f cut.sock image.json x.jws.sig
+    python3 "$here/cut.py" cut.sock "$state/containerd.sock" "$bytes" "${@:2}" &
+    until_true 10 test -S cut.sock
+    tool sign "containerd:$SINGLE" --namespace whole --address cut.sock -o x.jws.sig 2>err || status=$?
+    wait "$!" || true
+    cat err >&2
+    [[ $status == 0 || $status == 20 ]] || fail "after $bytes bytes: exit status $status"
+    if ((status == 0)); then
+        tool verify "containerd:$SINGLE" --namespace whole -f x.jws.sig "${FILES[@]}"
+    else
+        [[ ! -e x.jws.sig ]] || fail "after $bytes bytes: a signature of what was not read"
+        grep '^hint: ' err >/dev/null || fail "after $bytes bytes: no hint"
+    fi
+    [[ -z $(find . -name '.dockseal*') ]] || fail "after $bytes bytes: something is left"
+    return "$status"
+}
+
+# Connections that break at any byte: all or nothing.
+case_cut() {
+    local bytes whole=0 broken=0
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    for bytes in 0 1 9 50 100 200 400 600 900 1300 1800 2500 4000 6000 9000 14000 20000 50000 10000000; do
+        if broken_off "$bytes"; then
+            whole=$((whole + 1))
+        else
+            broken=$((broken + 1))
+        fi
+    done
+    ((broken > 5 && whole > 0)) || fail "$broken broken off, $whole whole"
+    held "$broken broken off, $whole whole"
+}
+
+# containerd itself, killed while it sends a layer.
+case_killed() {
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    if broken_off 3000 "${daemons[-1]}"; then
+        fail "it was killed, and all was read"
+    fi
+    refused "killed" 20 tool sign "containerd:$SINGLE" --namespace whole "${SOCKET[@]}" -o x.jws.sig
+    tool sign "containerd:$SINGLE" --namespace whole "${FILES[@]}" -o x.jws.sig
+    held "its files serve"
 }
 
 # One manifest of 2,000: the times are for people to read.

@@ -144,7 +144,10 @@ content: every byte of the image was hashed and is what is signed
     let bound: Vec<_> = blobs.iter().map(|blob| &blob["boundBy"]).collect();
     assert_eq!(json!(bound), json!(["digest", "digest", "diff-id", "diff-id", "diff-id"]));
     for (arguments, message) in [
-        (&["sign", "--embed", "-"][..], "signatures can be put into image archives and containerd only"),
+        (
+            &["sign", "--embed", "-"][..],
+            "signatures can be put into image archives and containerd only",
+        ),
         (&["sign", "--embed", "config"], "config is no archive file"),
         (&["attach", "none.sig", "--to", "image.tar"], "none.sig"),
         (&["detach", "--from", "missing.tar"], "missing.tar"),
