@@ -38,7 +38,7 @@ containerd_cases() {
     run_case "$ENGINE/killed" case_killed
     stop_last
     start_containerd
-    run_case "$ENGINE/after-it-was-killed" case_imported
+    run_case "$ENGINE/after-it-was-killed" case_after_it_was_killed
     verifier_cases
     run_case "$ENGINE/many" case_many
     stop
@@ -238,6 +238,7 @@ case_exported() {
     ctr again images import --all-platforms --no-unpack /lab/exported.tar
     tool verify "$image" --namespace again "${SOCKET[@]}"
     tool verify "$image" --namespace again "${FILES[@]}"
+    held "exported and imported"
 }
 
 # An altered manifest of a signature hides no other one, and is told.
@@ -362,6 +363,11 @@ case_killed() {
     refused "killed" 20 tool sign "containerd:$SINGLE" --namespace whole "${SOCKET[@]}" -o x.jws.sig
     tool sign "containerd:$SINGLE" --namespace whole "${FILES[@]}" -o x.jws.sig
     held "its files serve"
+}
+
+case_after_it_was_killed() {
+    stored whole "$SINGLE" stored.json
+    both_ways stored.json "containerd:$SINGLE" --namespace whole
 }
 
 # One manifest of 2,000: the times are for people to read.
