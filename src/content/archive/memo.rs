@@ -13,24 +13,32 @@
 //! The identity is that of the descriptor the bytes are read from, not of a path that is looked up
 //! again. A file that is written to in between has another ctime, as exact as the file system keeps
 //! it; within that, and in containerd, a memo says what a second verification a moment earlier would
-//! have said. A result lives as long as the run and is never written anywhere.
+//! have said. A directory is listed, and the documents in it are read, once. A result lives as long as the run and is never written anywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::measure::Measured;
+use super::scan::Member;
 use crate::image::digest::{Algorithm, Digest};
 
 /// Results of one run. A thread that wants what another one is hashing waits for it.
 #[derive(Debug, Default)]
 pub struct Memo {
     slots: Mutex<HashMap<Key, Slot>>,
+    listings: Mutex<HashMap<(PathBuf, u64, u64), Listing>>,
 }
 
 type Slot = Arc<Mutex<Option<Measured>>>;
+
+/// Members of a directory.
+type Members = BTreeMap<String, Member>;
+
+type Listing = Arc<Mutex<Option<Arc<Members>>>>;
 
 /// What a result depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -86,6 +94,28 @@ impl Place {
 }
 
 impl Memo {
+    /// The members of a directory, with its documents as they were when the run first looked. What
+    /// is found in them is checked against the bytes of each blob, whenever those are read.
+    pub(super) fn listing<E>(
+        &self,
+        root: &Path,
+        metadata: &fs::Metadata,
+        list: impl FnOnce() -> Result<Members, E>,
+    ) -> Result<Arc<Members>, E> {
+        let key = (root.to_owned(), metadata.dev(), metadata.ino());
+        let listing = match self.listings.lock() {
+            Ok(mut listings) => Arc::clone(listings.entry(key).or_default()),
+            Err(_) => return Ok(Arc::new(list()?)),
+        };
+        let Ok(mut listing) = listing.lock() else { return Ok(Arc::new(list()?)) };
+        if let Some(known) = &*listing {
+            return Ok(Arc::clone(known));
+        }
+        let members = Arc::new(list()?);
+        *listing = Some(Arc::clone(&members));
+        Ok(members)
+    }
+
     /// The result for a key: the one that is known, or what `measure` finds. Whether it was known
     /// comes with it. A failure is not remembered.
     ///

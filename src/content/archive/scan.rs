@@ -129,7 +129,7 @@ impl Archive {
         let file = fs::OpenOptions::new().read(true).open(&path).map_err(open)?;
         let metadata = file.metadata().map_err(open)?;
         if metadata.is_dir() {
-            Self::directory(&path, limits)
+            Self::directory(&path, &metadata, jobs, limits)
         } else if metadata.is_file() {
             Self::file(file, jobs, limits)
         } else {
@@ -137,7 +137,22 @@ impl Archive {
         }
     }
 
-    fn directory(root: &Path, limits: Limits) -> Result<Self, ArchiveError> {
+    fn directory(
+        root: &Path,
+        metadata: &fs::Metadata,
+        jobs: &Jobs<'_>,
+        limits: Limits,
+    ) -> Result<Self, ArchiveError> {
+        let Some(memo) = jobs.memo else { return Self::listed(root, limits) };
+        let list = || Ok::<_, ArchiveError>(Self::listed(root, limits)?.members);
+        let members = memo.listing(root, metadata, list)?;
+        let documents = members.values().filter_map(|member| member.document.as_ref());
+        let document_bytes = documents.map(|document| document.len() as u64).sum();
+        let empty = Self::empty(Origin::Directory(root.to_owned()), limits);
+        Ok(Self { members: (*members).clone(), document_bytes, ..empty })
+    }
+
+    fn listed(root: &Path, limits: Limits) -> Result<Self, ArchiveError> {
         let mut archive = Self::empty(Origin::Directory(root.to_owned()), limits);
         directory::list(root, &limits, &mut |name, mut member| {
             if member.kind == Kind::File {
