@@ -6,16 +6,21 @@
 //! makes the archive an image comes last: if anything has changed since the verification, no engine
 //! can load what it has received by then (security.md: time of check, time of use).
 
+mod containerd;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use serde_json::json;
 
+pub use containerd::{Destination, into_containerd};
+
 use crate::content::archive::{Archive, ArchiveError, DockerView, blob_name};
+use crate::content::containerd::ContainerdError;
 use crate::generate::{BoundBlob, Generated, Origin};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::{Digest, Hasher};
-use crate::image::manifest::{Document, Manifest};
+use crate::image::manifest::{Document, Manifest, ManifestError};
 use crate::image::media_type;
 use crate::image::reference::Reference;
 use crate::progress::Progress;
@@ -55,6 +60,17 @@ pub enum Names {
     Given(Vec<Reference>),
 }
 
+impl Names {
+    /// The names that an image gets.
+    #[must_use]
+    pub fn of<'a>(&'a self, image: &'a Generated) -> &'a [Reference] {
+        match self {
+            Self::Kept => &image.names,
+            Self::Given(names) => names,
+        }
+    }
+}
+
 impl<'a> CleanArchive<'a> {
     /// Plans the archive of an image that was verified. `archive` is read again; it may have
     /// changed, which [`Self::write_to`] finds.
@@ -62,10 +78,7 @@ impl<'a> CleanArchive<'a> {
     /// # Errors
     /// [`LoadError`] when the archive has no such members any more.
     pub fn of(archive: &'a Archive, image: &Generated, names: &Names) -> Result<Self, LoadError> {
-        let names = match names {
-            Names::Kept => image.names.clone(),
-            Names::Given(names) => names.clone(),
-        };
+        let names = names.of(image);
         let mut clean = Self { archive, members: BTreeMap::new(), names: Vec::new(), config: None };
         let in_archive = image.blobs.iter().filter(|blob| archive.get(&blob.member).is_some());
         for blob in in_archive.clone() {
@@ -74,7 +87,7 @@ impl<'a> CleanArchive<'a> {
         let docker = match image.origin {
             Origin::Stored => {
                 clean.make("oci-layout", LAYOUT.to_owned());
-                clean.make("index.json", index(&image.descriptor, &names));
+                clean.make("index.json", index(&image.descriptor, names));
                 clean.docker_image(image)?
             }
             _ => {
@@ -275,6 +288,26 @@ pub enum LoadError {
     /// It changed.
     #[error(transparent)]
     Changed(Box<Changed>),
+    /// containerd does not take it.
+    #[error(transparent)]
+    Containerd(Box<ContainerdError>),
+    /// A document can't be read any more.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The archive holds a layer in another form than the signed manifest names, and nobody knows
+    /// which compressor made that one.
+    #[error(
+        "the archive holds {member} uncompressed, and what compressed it to {digest} is not known"
+    )]
+    OtherForm {
+        /// The member.
+        member: String,
+        /// The digest that the manifest names.
+        digest: Digest,
+    },
+    /// The archive can't be read.
+    #[error("reading the archive: {0}")]
+    Read(io::Error),
     /// It can't be written.
     #[error("writing the archive: {0}")]
     Write(io::Error),

@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("trust", &["signature::x509", "fsutil", "image"]),
     ("store", &["image", "content", "fsutil"]),
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
-    ("load", &["generate", "content", "image", "progress", "fsutil"]),
+    ("load", &["generate", "content", "gogzip", "image", "progress", "fsutil"]),
     ("doctor", &["content", "signature", "plugin", "trust", "fsutil"]),
     ("kit", &["content", "signature::x509", "trust", "store", "image", "fsutil"]),
     ("sign", &["content", "signature", "store", "image", "progress", "fsutil"]),

@@ -288,7 +288,23 @@ loads() {
     same_text "ID of $image" "$id" "$(docker image inspect --format '{{.Id}}' "$image")"
     push "$image" "loaded/$name" again.json
     same_manifest "$image, loaded and pushed" pushed.json again.json
+    # containerd gets the very manifest that was signed, whatever the archive holds of it.
+    refused "altered $image for containerd" 13 asked load "$inside/altered.tar" --signature "$inside/image.sig" \
+        --go-gzip "$GO_GZIP" --into containerd --address /lab/containerd.sock --namespace loaded
+    [[ -z $(loaded_by_containerd images ls --quiet) ]] || fail "altered $image is in containerd"
+    asked load "$inside/image.tar" --signature "$inside/image.sig" --go-gzip "$GO_GZIP" --into containerd \
+        --address /lab/containerd.sock --namespace loaded >&2
+    same_text "manifest of $image in containerd" "$(digest_of pushed.json)" \
+        "$(loaded_by_containerd images ls "name==docker.io/$image" | grep -o 'sha256:[0-9a-f]*')"
+    loaded_by_containerd content prune references
+    same_text "$image verified in containerd" "$(digest_of pushed.json)" \
+        "$(asked verify "containerd:docker.io/$image" --address /lab/containerd.sock --namespace loaded \
+            --signature "$inside/image.sig" --quiet)"
+    [[ -z $(loaded_by_containerd leases ls --quiet) ]] || fail "a lease is left"
+    loaded_by_containerd images rm --sync "docker.io/$image"
 }
+
+loaded_by_containerd() { in_engine ctr --address /lab/containerd.sock --namespace loaded "$@"; }
 
 case_daemon_load() {
     loads lab/dup:1

@@ -30,11 +30,6 @@ impl ContainerdArgs {
         self.namespace.as_ref()
     }
 
-    /// The socket, if one was named.
-    pub(super) fn address(&self) -> Option<&str> {
-        self.address.as_deref()
-    }
-
     /// The store: the files that were named, else the running containerd.
     pub(super) fn open(&self, context: &Context) -> Result<Box<dyn ContentStore>, Failure> {
         match &self.containerd_root {

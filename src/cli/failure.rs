@@ -354,7 +354,13 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Archive(error) => error.into(),
+            LoadError::Containerd(error) => (*error).into(),
             LoadError::Changed(_) => Self::of(Exit::ContentMismatch, &error),
+            LoadError::OtherForm { .. } => Self::of(Exit::NotDeterminable, &error).with_hint(Some(
+                "dockseal load ARCHIVE --output clean.tar; what ctr images import makes of that has \
+                 another digest"
+                    .to_owned(),
+            )),
             _ => Self::of(Exit::Unavailable, &error),
         }
     }

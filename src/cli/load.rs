@@ -2,17 +2,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::content::archive::{self, Archive, Jobs, NoEncoders, Work};
 use crate::content::containerd::Namespace;
 use crate::fsutil::{self, AtomicFile, Mode};
-use crate::generate::{Generated, Origin};
+use crate::generate::Generated;
 use crate::image::reference::Reference;
-use crate::load::{CleanArchive, LoadError, Names};
+use crate::load::{self, CleanArchive, Destination, Names};
 
 use super::context::Context;
 use super::daemon;
@@ -22,6 +22,12 @@ use super::output::Format;
 use super::progress_bar::ProgressBar;
 use super::source::Source;
 use super::verify::VerifyArgs;
+
+/// containerd's namespace where none is named.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// How long containerd keeps what a writer that died left behind.
+const LEASE: SignedDuration = SignedDuration::from_hours(24);
 
 // Arguments of `dockseal load`.
 #[derive(Debug, clap::Args)]
@@ -50,7 +56,7 @@ pub(super) struct LoadArgs {
 enum Engine {
     /// The engine that the docker client talks to
     Docker,
-    /// containerd, by its client ctr
+    /// The running containerd, into --namespace [default: default]
     Containerd,
 }
 
@@ -90,8 +96,7 @@ impl LoadArgs {
                 progress: &(),
             };
             let archive = Archive::read(source, &jobs, limits)?;
-            let clean = CleanArchive::of(&archive, generated, &names)?;
-            let report = self.send(&clean, generated, &bar, context);
+            let report = self.send(&archive, generated, &names, &bar, context);
             bar.clear();
             report
         };
@@ -100,12 +105,14 @@ impl LoadArgs {
 
     fn send(
         &self,
-        clean: &CleanArchive<'_>,
+        archive: &Archive,
         image: &Generated,
+        names: &Names,
         bar: &ProgressBar,
         context: &Context,
     ) -> Result<Value, Failure> {
         if let Some(output) = &self.output {
+            let clean = CleanArchive::of(archive, image, names)?;
             self.refuse_overwriting(output)?;
             let mut file = AtomicFile::create(output, Mode::Public)?;
             clean.write_to(io::BufWriter::with_capacity(1 << 20, &mut file), bar)?;
@@ -113,33 +120,76 @@ impl LoadArgs {
             self.say(context, format_args!("Written to {}", output.display()))?;
             return Ok(json!({"output": output, "names": clean.names()}));
         }
-        let engine = self.into.unwrap_or(Engine::Docker);
-        let into = match engine {
-            Engine::Docker => json!({
-                "engine": "docker",
-                "endpoint": daemon::load(clean, image, bar, context)?,
-                "names": clean.names(),
-            }),
+        let names = names.of(image);
+        let into = match self.into.unwrap_or(Engine::Docker) {
+            Engine::Docker => {
+                let clean = CleanArchive::of(archive, image, &Names::Given(names.to_vec()))?;
+                let endpoint = daemon::load(&clean, image, bar, context)?;
+                json!({"engine": "docker", "endpoint": endpoint, "names": clean.names()})
+            }
             Engine::Containerd => {
-                if image.origin != Origin::Stored {
-                    // Its importer makes a manifest of layers as they are in the archive.
-                    context.printer.warning(format_args!(
-                        "containerd will know the image by another digest than {}: the archive does \
-                         not hold the signed manifest",
-                        image.descriptor.digest
-                    ));
-                }
-                Client::start(self.command(clean)?)?.take(clean, bar)?;
-                json!({"engine": "containerd", "names": clean.names()})
+                let namespace = self.write_to_containerd(archive, image, names, bar, context)?;
+                let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+                json!({"engine": "containerd", "namespace": namespace.as_str(), "names": names})
             }
         };
-        for name in clean.names() {
-            self.say(context, format_args!("Loaded {name}"))?;
+        for name in names {
+            self.say(context, format_args!("Loaded {}", name.familiar()))?;
         }
-        if clean.names().is_empty() {
+        if names.is_empty() {
             self.say(context, format_args!("Loaded {}", image.descriptor.digest))?;
         }
         Ok(into)
+    }
+
+    /// Writes the image, with the very manifest that is signed; the namespace.
+    fn write_to_containerd(
+        &self,
+        archive: &Archive,
+        image: &Generated,
+        names: &[Reference],
+        bar: &ProgressBar,
+        context: &Context,
+    ) -> Result<Namespace, Failure> {
+        if names.is_empty() {
+            return Err(Failure::usage("containerd knows images by name: --name NAME:TAG"));
+        }
+        let arguments = self.verify.image_args();
+        let store = arguments.containerd.open(context)?;
+        let Some(writer) = store.writer() else {
+            let text = "only a running containerd can be written to";
+            return Err(Failure::new(Exit::Unavailable, text)
+                .with_hint(Some("sudo systemctl start containerd".to_owned())));
+        };
+        let namespace = match arguments.containerd.namespace() {
+            Some(namespace) => namespace.clone(),
+            None => {
+                DEFAULT_NAMESPACE.parse().map_err(|error| Failure::of(Exit::Internal, &error))?
+            }
+        };
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let lease_until = context.now.saturating_add(LEASE).unwrap_or(context.now).to_string();
+        load::into_containerd(
+            archive,
+            image,
+            &Destination {
+                writer,
+                namespace: &namespace,
+                names: &names,
+                lease_until: &lease_until,
+                threads: arguments.threads(),
+                progress: bar,
+            },
+        )?;
+        for name in &names {
+            let found = store.image(&namespace, name)?.map(|record| record.target.digest);
+            if found.as_ref() != Some(&image.descriptor.digest) {
+                let text = format!("containerd has another image as {name}");
+                return Err(Failure::new(Exit::ContentMismatch, text)
+                    .with_detail(format!("expected {}", image.descriptor.digest)));
+            }
+        }
+        Ok(namespace)
     }
 
     fn say(&self, context: &Context, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
@@ -156,63 +206,6 @@ impl LoadArgs {
                 Err(Failure::usage(text))
             }
             _ => Ok(()),
-        }
-    }
-
-    fn command(&self, clean: &CleanArchive<'_>) -> Result<Command, Failure> {
-        if clean.names().is_empty() {
-            return Err(Failure::usage("containerd knows images by name: --name NAME:TAG"));
-        }
-        let mut command = Command::new("ctr");
-        let containerd = &self.verify.image_args().containerd;
-        if let Some(address) = containerd.address() {
-            command.args(["--address", address]);
-        }
-        let namespace = containerd.namespace().map_or("default", Namespace::as_str);
-        command.args(["--namespace", namespace, "images", "import", "--all-platforms", "-"]);
-        Ok(command)
-    }
-}
-
-/// The client of an engine, which gets the archive on its standard input.
-struct Client {
-    name: String,
-    child: Child,
-}
-
-impl Client {
-    fn start(mut command: Command) -> Result<Self, Failure> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        let child = command.spawn().map_err(|error| {
-            Failure::new(Exit::Unavailable, format!("running {name}: {error}"))
-                .with_hint(Some("dockseal load ARCHIVE --output clean.tar".to_owned()))
-        })?;
-        Ok(Self { name, child })
-    }
-
-    /// Sends the archive. If it is not what was verified any more, the client is stopped before it
-    /// has received what would make it an image.
-    fn take(&mut self, clean: &CleanArchive<'_>, bar: &ProgressBar) -> Result<(), Failure> {
-        let Some(stdin) = self.child.stdin.take() else {
-            return Err(Failure::new(Exit::Internal, format!("{} has no input", self.name)));
-        };
-        let sent = clean.write_to(io::BufWriter::with_capacity(1 << 20, stdin), bar);
-        if let Err(LoadError::Changed(_) | LoadError::Archive(_)) = &sent {
-            let _ = self.child.kill();
-        }
-        let status = self.child.wait()?;
-        match sent {
-            // A client that fails stops reading; what it says on stderr stands there.
-            Err(LoadError::Write(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(LoadError::Write(error).into())
-            }
-            Err(error @ (LoadError::Changed(_) | LoadError::Archive(_))) => Err(error.into()),
-            _ if status.success() => Ok(()),
-            _ => {
-                let text = format!("{} could not load the image ({status})", self.name);
-                Err(Failure::new(Exit::Unavailable, text))
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Layers through Go's gzip, as `docker push` writes them.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZero;
 
 use super::cache::LayerCache;
@@ -69,6 +69,22 @@ impl Encoder for GzipLayer {
         let sink = gzip.finish()?;
         Ok(Blob { digest: sink.hasher.finish(), size: sink.size })
     }
+}
+
+/// Compresses a layer as `docker push` of an engine of that generation does.
+///
+/// # Errors
+/// What the reader and the writer return.
+pub fn compress_layer(
+    generation: Generation,
+    threads: NonZero<usize>,
+    layer: &mut dyn Read,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut gzip = DockerWriter::new(Options::new(generation).threads(threads).writer(out));
+    io::copy(layer, &mut gzip)?;
+    let (gzip, _fallback) = gzip.finish()?;
+    gzip.finish()?.flush()
 }
 
 /// Hashes and counts; keeps nothing.

@@ -5,6 +5,7 @@
 //! namespace is a checked [`Namespace`]: the crate's `with_namespace!` panics on some. tokio ends
 //! here: what is public blocks.
 
+mod import;
 mod write;
 
 use std::error::Error;

@@ -98,6 +98,19 @@ pub trait ContentWriter {
     /// [`ContainerdError`] when the store can't be written. What was written by then is collected.
     fn add(&self, namespace: &Namespace, addition: &Addition<'_>) -> Result<(), ContainerdError>;
 
+    /// Adds a whole image: content, children before those whose labels lead to them, then records
+    /// for it, all of it under a lease.
+    ///
+    /// # Errors
+    /// [`ImportError`]; what was written by then is collected.
+    fn import(
+        &self,
+        namespace: &Namespace,
+        content: &[NewContent<'_>],
+        records: &[ImageRecord],
+        lease_until: &str,
+    ) -> Result<(), ImportError>;
+
     /// Sets labels of content; an empty value removes one.
     ///
     /// # Errors
@@ -121,6 +134,38 @@ pub trait ContentWriter {
     /// [`ContainerdError`] when the store can't be written.
     fn remove_content(&self, namespace: &Namespace, digest: &Digest)
     -> Result<(), ContainerdError>;
+}
+
+/// Content that is written in pieces.
+pub struct NewContent<'a> {
+    /// Its digest, which the store compares before anything can find it.
+    pub digest: &'a Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its labels.
+    pub labels: Labels,
+    /// Writes its bytes.
+    pub fill: Fill<'a>,
+}
+
+/// Writes the bytes of some content.
+pub type Fill<'a> = Box<dyn Fn(&mut dyn io::Write) -> io::Result<()> + 'a>;
+
+impl fmt::Debug for NewContent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewContent").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// Why an image was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The store did not take it.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
+    /// Its content could not be read.
+    #[error(transparent)]
+    Content(io::Error),
 }
 
 /// Content that is added, and what keeps it.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::*;
-use crate::content::containerd::BlobInfo;
+use crate::content::containerd::{BlobInfo, ImportError, NewContent};
 use crate::image::digest::Algorithm;
 
 type Blobs = BTreeMap<Digest, (Vec<u8>, Labels)>;
@@ -123,6 +123,16 @@ impl ContentStore for Memory {
 }
 
 impl ContentWriter for Memory {
+    fn import(
+        &self,
+        _: &Namespace,
+        _: &[NewContent<'_>],
+        _: &[ImageRecord],
+        _: &str,
+    ) -> Result<(), ImportError> {
+        unreachable!("signatures are added")
+    }
+
     fn add(&self, namespace: &Namespace, addition: &Addition<'_>) -> Result<(), ContainerdError> {
         for blob in &addition.blobs {
             self.blob(namespace, blob.bytes, blob.labels.clone());

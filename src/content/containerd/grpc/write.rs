@@ -23,12 +23,13 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{Daemon, MAX_MESSAGE, PIECE, UNARY, describe, timeout};
 use crate::content::containerd::{
-    Addition, ContainerdError, ContentWriter, ImageRecord, Labels, Namespace, NewBlob,
+    Addition, ContainerdError, ContentWriter, ImageRecord, ImportError, Labels, Namespace, NewBlob,
+    NewContent,
 };
 use crate::image::digest::Digest;
 
 /// Bytes of one message; containerd's own pieces are as large.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 /// How long a collection that is waited for may take.
 const COLLECTION: Duration = Duration::from_secs(60);
 
@@ -39,6 +40,16 @@ impl ContentWriter for Daemon {
         // Even after a failure: what nothing leads to is collected now.
         let ended = self.end_lease(namespace, &lease);
         added.and(ended)
+    }
+
+    fn import(
+        &self,
+        namespace: &Namespace,
+        content: &[NewContent<'_>],
+        records: &[ImageRecord],
+        lease_until: &str,
+    ) -> Result<(), ImportError> {
+        self.import_image(namespace, content, records, lease_until)
     }
 
     fn label(
@@ -161,7 +172,7 @@ impl Daemon {
     }
 
     /// Makes an image record, or makes the one that is there name this.
-    fn put_image(
+    pub(super) fn put_image(
         &self,
         namespace: &Namespace,
         lease: &str,
@@ -206,7 +217,11 @@ impl Daemon {
         LeasesClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    fn lease(&self, namespace: &Namespace, until: &str) -> Result<String, ContainerdError> {
+    pub(super) fn lease(
+        &self,
+        namespace: &Namespace,
+        until: &str,
+    ) -> Result<String, ContainerdError> {
         let labels = [("containerd.io/gc.expire".to_owned(), until.to_owned())];
         let message = CreateRequest { labels: labels.into(), ..CreateRequest::default() };
         let request = self.request(message, namespace, Some(UNARY))?;
@@ -215,14 +230,18 @@ impl Daemon {
     }
 
     /// Ends a lease and waits for the collection: what it takes is gone when this is done.
-    fn end_lease(&self, namespace: &Namespace, lease: &str) -> Result<(), ContainerdError> {
+    pub(super) fn end_lease(
+        &self,
+        namespace: &Namespace,
+        lease: &str,
+    ) -> Result<(), ContainerdError> {
         let message = DeleteRequest { id: lease.to_owned(), sync: true };
         let request = self.request(message, namespace, Some(COLLECTION))?;
         let mut client = self.leases_client();
         self.within(COLLECTION, "lease end", client.delete(request)).map(drop)
     }
 
-    fn held_by<T>(
+    pub(super) fn held_by<T>(
         &self,
         mut request: Request<T>,
         lease: &str,
