@@ -281,9 +281,8 @@ loads() {
     # Nothing of what is not verified gets there.
     cp image.tar altered.tar
     python3 "$here/damage.py" flip altered.tar
-    # What can't be decompressed is malformed before it is other content.
-    refused "altered $image" "$([[ $store == graph ]] && echo 13 || echo 16)" asked load \
-        "$inside/altered.tar" --signature "$inside/image.sig" --go-gzip "$GO_GZIP" --into docker
+    refused "altered $image" 13 asked load "$inside/altered.tar" --signature "$inside/image.sig" \
+        --go-gzip "$GO_GZIP" --into docker
     ! docker image inspect "$image" || fail "altered $image was loaded"
     asked load "$inside/image.tar" --signature "$inside/image.sig" --go-gzip "$GO_GZIP" --into docker >&2
     same_text "ID of $image" "$id" "$(docker image inspect --format '{{.Id}}' "$image")"
@@ -297,7 +296,8 @@ loads() {
         --address /lab/containerd.sock --namespace loaded >&2
     same_text "manifest of $image in containerd" "$(digest_of pushed.json)" \
         "$(loaded_by_containerd images ls "name==docker.io/$image" | grep -o 'sha256:[0-9a-f]*')"
-    loaded_by_containerd content prune references
+    # A collection; `content prune references` would take the layers on purpose.
+    loaded_by_containerd leases delete --sync "$(loaded_by_containerd leases create)"
     same_text "$image verified in containerd" "$(digest_of pushed.json)" \
         "$(asked verify "containerd:docker.io/$image" --address /lab/containerd.sock --namespace loaded \
             --signature "$inside/image.sig" --quiet)"
