@@ -12,12 +12,14 @@ use tokio::task::JoinHandle;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
-use super::write::PIECE_BYTES;
 use super::{Daemon, PIECE, UNARY, describe, timeout};
 use crate::content::containerd::{
     ContainerdError, ContentStore as _, ContentWriter as _, ImageRecord, ImportError, Namespace,
     NewContent,
 };
+
+/// Bytes of one message; containerd's own pieces are as large.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Pieces that wait for containerd.
 const WAITING: usize = 2;
@@ -57,7 +59,7 @@ impl Daemon {
     }
 
     /// Sends a blob in pieces; containerd hashes it before it commits.
-    fn stream(
+    pub(super) fn stream(
         &self,
         namespace: &Namespace,
         lease: &str,
@@ -123,7 +125,8 @@ impl Daemon {
             (_, Ok(Err(status))) => self.refused(CALL, &describe(&status)).into(),
             (_, _) => self.refused(CALL, "the blob was not committed").into(),
         };
-        self.abort(namespace, reference)?;
+        // The reason is known. What is never committed expires, should this fail as well.
+        let _ = self.abort(namespace, reference);
         Err(error)
     }
 

@@ -13,23 +13,20 @@ use std::time::Duration;
 use containerd_client::services::v1::leases_client::LeasesClient;
 use containerd_client::services::v1::{
     CreateImageRequest, CreateRequest, DeleteContentRequest, DeleteImageRequest, DeleteRequest,
-    Image, Info, UpdateImageRequest, UpdateRequest, WriteAction, WriteContentRequest,
+    Image, Info, UpdateImageRequest, UpdateRequest,
 };
 use containerd_client::types::Descriptor as WireDescriptor;
-use tonic::codegen::tokio_stream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
-use super::{Daemon, MAX_MESSAGE, PIECE, UNARY, describe, timeout};
+use super::{Daemon, MAX_MESSAGE, UNARY};
 use crate::content::containerd::{
     Addition, ContainerdError, ContentWriter, ImageRecord, ImportError, Labels, Namespace, NewBlob,
     NewContent,
 };
 use crate::image::digest::Digest;
 
-/// Bytes of one message; containerd's own pieces are as large.
-pub(super) const PIECE_BYTES: usize = 1 << 20;
 /// How long a collection that is waited for may take.
 const COLLECTION: Duration = Duration::from_secs(60);
 
@@ -106,69 +103,24 @@ impl Daemon {
         }
     }
 
-    /// Writes a blob whole. containerd hashes it before it commits.
+    /// Writes a blob that is at hand.
     fn put(
         &self,
         namespace: &Namespace,
         lease: &str,
         blob: &NewBlob<'_>,
     ) -> Result<(), ContainerdError> {
-        let call = "content write";
-        let expected = blob.digest.to_string();
-        let size = |size: usize| {
-            i64::try_from(size).map_err(|_| self.refused(call, "the blob is too large"))
+        let content = NewContent {
+            digest: blob.digest,
+            size: blob.bytes.len() as u64,
+            labels: blob.labels.clone(),
+            fill: Box::new(|out| out.write_all(blob.bytes)),
         };
-        let message = |action: WriteAction| -> Result<_, ContainerdError> {
-            Ok(WriteContentRequest {
-                action: action.into(),
-                r#ref: format!("dockseal-{lease}-{expected}"),
-                total: size(blob.bytes.len())?,
-                expected: expected.clone(),
-                ..WriteContentRequest::default()
-            })
-        };
-        let mut messages = vec![message(WriteAction::Stat)?];
-        let mut pieces = blob.bytes.chunks(PIECE_BYTES).peekable();
-        let mut offset = 0;
-        while let Some(data) = pieces.next() {
-            let mut next = match pieces.peek() {
-                Some(_) => message(WriteAction::Write)?,
-                None => message(WriteAction::Commit)?,
-            };
-            (next.offset, next.data) = (size(offset)?, data.to_vec());
-            offset += data.len();
-            messages.push(next);
-        }
-        if let Some(last) = messages.last_mut() {
-            last.labels = blob.labels.clone().into_iter().collect();
-        }
-        let request = self.request(tokio_stream::iter(messages), namespace, Some(PIECE))?;
-        let request = self.held_by(request, lease)?;
-        let mut client = self.content_client();
-        let written = self.runtime.block_on(async {
-            tokio::time::timeout(PIECE, async {
-                let mut answers = client.write(request).await?.into_inner();
-                let mut is_committed = false;
-                while let Some(answer) = answers.message().await? {
-                    is_committed = answer.action == i32::from(WriteAction::Commit)
-                        && answer.digest == expected;
-                }
-                Ok::<_, Status>(is_committed)
-            })
-            .await
-        });
-        match written {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(self.refused(call, "the blob was not committed")),
-            // It is held by the lease now, but its labels are those of who wrote it first.
-            Ok(Err(status)) if status.code() == Code::AlreadyExists => match blob.labels.is_empty()
-            {
-                true => Ok(()),
-                false => self.label(namespace, blob.digest, &blob.labels),
-            },
-            Ok(Err(status)) => Err(self.refused(call, &describe(&status))),
-            Err(_) => Err(timeout(&self.address, call, PIECE)),
-        }
+        self.stream(namespace, lease, &content).map_err(|error| match error {
+            ImportError::Containerd(error) => error,
+            // Memory does not fail; it was the connection.
+            ImportError::Content(error) => self.refused("content write", &error.to_string()),
+        })
     }
 
     /// Makes an image record, or makes the one that is there name this.
