@@ -64,10 +64,11 @@ everybody() {
     in_engine ctr --address /lab/containerd.sock --namespace trips images import --no-unpack \
         "/lab/cases/${CASE_DIR##*/}/saved.tar"
     name=$(in_engine ctr --address /lab/containerd.sock --namespace trips images ls --quiet | head -n 1)
-    in_engine ctr --address /lab/containerd.sock --namespace trips images export \
+    # The ctr of containerd 2 may cut an export off that goes through its transfer service.
+    local how=()
+    ! in_engine ctr images export --help | grep -q -- --local || how=(--local)
+    in_engine ctr --address /lab/containerd.sock --namespace trips images export "${how[@]}" \
         "/lab/cases/${CASE_DIR##*/}/ctr.tar" "$name"
-    # The ctr of containerd 2 ends before the archive does.
-    until_true 30 tar --list --file ctr.tar || fail "ctr left a broken archive"
     in_engine ctr --address /lab/containerd.sock --namespace trips images rm --sync "$name"
     crosses "ctr images import, export" ctr.tar
     if ! has_tools; then
