@@ -20,8 +20,9 @@ const MAX_MATCH: i64 = 258;
 const LIMITED: i64 = 254;
 /// No search starts in the last bytes of a block.
 const MARGIN: i64 = 11;
-/// Table entries are renumbered after this many positions.
-const RENUMBER: i64 = 1 << 29;
+/// Table entries are renumbered after this many positions; soon in tests, which compare with the
+/// plain encoder.
+const RENUMBER: i64 = if cfg!(test) { 1 << 17 } else { 1 << 29 };
 
 /// The tables, and the bytes they point to.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Search {
     pub(super) fn block(&mut self, raw: &[u8], tokens: &mut Vec<Token>) {
         self.load(raw);
         if self.end >= self.renumber_at {
-            self.tables.renumber(self.end);
+            // Measured from the start of the block: what is in its reach must stay.
+            self.tables.renumber(self.end - raw.len() as i64);
             self.renumber_at = self.end + RENUMBER;
         }
         let start = self.end - raw.len() as i64;
