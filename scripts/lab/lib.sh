@@ -22,10 +22,13 @@ verdict() {
 #
 # Runs FUNCTION in a subshell of its own directory. `ok` needs three things: exit status 0, with
 # errexit in force (hence the background job: inside `if` or `||` bash would ignore it), and at
-# least one comparison that was made and held. A case skips itself through `skip`.
+# least one comparison that was made and held. A case skips itself through `skip`. Of `run --only` all
+# others are left out.
 run_case() {
     local name=$1 status=0 begin=$SECONDS compared
     shift
+    # shellcheck disable=SC2053 # It is a pattern.
+    [[ $name == ${LAB_ONLY:-*} ]] || return 0
     CASE_DIR=$LAB_WORK/${name//\//.}
     mkdir -p "$CASE_DIR"
     (

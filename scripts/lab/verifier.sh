@@ -34,6 +34,7 @@ verifier_cases() {
 
 # verified_config SETTING: a setting of CRI's image service.
 verified_config() {
+    mkdir -p "$NODE"
     cat >"$NODE/containerd.toml" <<-EOT
 		version = 3
 		disabled_plugins = [
