@@ -111,6 +111,9 @@ pub enum EnvelopeError {
     /// There are no certificates.
     #[error("certificate chain is not present")]
     NoCertificates,
+    /// The certificates are others than those it was to have.
+    #[error("certificate chain is not the signer's")]
+    OtherCertificates,
     /// More certificates than are looked at.
     #[error("{found} certificates are more than the limit of {limit}")]
     TooManyCertificates {

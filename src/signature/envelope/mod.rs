@@ -249,13 +249,31 @@ impl Envelope {
 
     /// Everything of [`Self::verify_integrity`] but the rule about critical attributes.
     fn verify_signature(&self, rules: CertificateRules) -> Result<SignedContent, EnvelopeError> {
-        let certificates = self.certificates()?;
+        let content = self.signed_content(self.certificates()?)?;
+        let chain = CertificateChain::code_signing(content.certificates.clone(), rules)?;
+        Ok(SignedContent { content, chain })
+    }
+
+    /// As [`Self::verify_signature`], of an envelope that has to have just this chain, which was
+    /// judged before.
+    fn verify_signature_by(&self, chain: CertificateChain) -> Result<SignedContent, EnvelopeError> {
+        let expected = chain.certificates().iter().map(Certificate::der);
+        if !self.parts.certificates.iter().map(Vec::as_slice).eq(expected) {
+            return Err(EnvelopeError::OtherCertificates);
+        }
+        let content = self.signed_content(chain.certificates().to_vec())?;
+        Ok(SignedContent { content, chain })
+    }
+
+    /// What the key of the first certificate signed.
+    fn signed_content(
+        &self,
+        certificates: Vec<Certificate>,
+    ) -> Result<EnvelopeContent, EnvelopeError> {
         self.algorithm(&certificates)?;
         let leaf = certificates.first().ok_or(EnvelopeError::NoCertificates)?;
         leaf.public_key().verify_envelope(&self.parts.to_be_signed, &self.parts.signature)?;
-        let content = self.content_with(certificates)?;
-        let chain = CertificateChain::code_signing(content.certificates.clone(), rules)?;
-        Ok(SignedContent { content, chain })
+        self.content_with(certificates)
     }
 
     /// The same envelope with another timestamp token, or its first one. The token is not judged.

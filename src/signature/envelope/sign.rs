@@ -120,19 +120,20 @@ pub fn sign(
         Unsigned::Jws(unsigned) => unsigned.finish(&signed.signature, &certificates, agent),
         Unsigned::Cose(unsigned) => unsigned.finish(&signed.signature, &certificates, agent)?,
     };
-    check_own_result(format, request, &bytes)?;
+    check_own_result(format, request, chain, &bytes)?;
     Ok(bytes)
 }
 
 fn check_own_result(
     format: EnvelopeFormat,
     request: &SignRequest,
+    chain: CertificateChain,
     bytes: &[u8],
 ) -> Result<(), SignError> {
     let envelope = Envelope::decode(bytes, format)?;
     // A critical attribute nobody here knows may have been asked for; that is not an error of
     // the result, so the signature is verified without that rule.
-    let content = envelope.verify_signature(request.rules)?;
+    let content = envelope.verify_signature_by(chain)?;
     if content.payload() != &request.payload {
         return Err(SignError::OtherPayload);
     }
