@@ -5,8 +5,9 @@
 
 Every kind is the same bytes on each run: nothing depends on the clock or on the host. The archives
 are docker-archives without an OCI view (the form of `docker save` up to Docker 24), tagged
-lab/KIND:1. Two kinds are different: `oci-index` is an OCI layout of a two-platform index, and
-`context` is a build context for `docker build - < OUTPUT.tar`.
+lab/KIND:1. The others: `oci-index` is an OCI layout of a two-platform index, `nested-index`,
+`attested-index` and `docker-list` are variations of it, and `context` is a build context for
+`docker build - < OUTPUT.tar`.
 """
 
 import gzip
@@ -138,51 +139,102 @@ def docker_archive(kind, layers, changes):
     return layer(*members)
 
 
-def oci_index():
-    """An index of two platforms, all of their blobs present."""
-    blobs = {}
+DOCKER = "application/vnd.docker."
+# member of a manifest or configuration: its media type
+OCI_TYPES = {
+    "index": OCI + "index.v1+json",
+    "manifest": OCI + "manifest.v1+json",
+    "config": OCI + "config.v1+json",
+    "layer": OCI + "layer.v1.tar+gzip",
+}
+DOCKER_TYPES = {
+    "index": DOCKER + "distribution.manifest.list.v2+json",
+    "manifest": DOCKER + "distribution.manifest.v2+json",
+    "config": DOCKER + "container.image.v1+json",
+    "layer": DOCKER + "image.rootfs.diff.tar.gzip",
+}
 
-    def blob(data, media_type, **members):
-        blobs["blobs/sha256/" + digest(data).removeprefix("sha256:")] = data
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Layout:
+    """An OCI image layout whose blobs are all present."""
+
+    def __init__(self, types):
+        self.blobs = {}
+        self.types = types
+
+    def blob(self, data, kind, **members):
+        self.blobs["blobs/sha256/" + digest(data).removeprefix("sha256:")] = data
+        media_type = self.types.get(kind, kind)
         return {"mediaType": media_type, "digest": digest(data), "size": len(data), **members}
 
-    def compact(value):
-        return json.dumps(value, separators=(",", ":")).encode()
-
-    def image(platform, tar):
-        config = {
-            **platform,
-            "rootfs": {"type": "layers", "diff_ids": [digest(tar)]},
-            "config": {"Cmd": ["/a"]},
-        }
+    def manifest(self, config, layers, **members):
         manifest = {
             "schemaVersion": 2,
-            "mediaType": OCI + "manifest.v1+json",
-            "config": blob(compact(config), OCI + "config.v1+json"),
-            "layers": [blob(gzip.compress(tar, 9, mtime=0), OCI + "layer.v1.tar+gzip")],
+            "mediaType": self.types["manifest"],
+            "config": self.blob(compact(config), "config"),
+            "layers": layers,
         }
-        return blob(compact(manifest), OCI + "manifest.v1+json", platform=platform)
+        return self.blob(compact(manifest), "manifest", **members)
 
-    index = {
-        "schemaVersion": 2,
-        "mediaType": OCI + "index.v1+json",
-        "manifests": [
-            image({"architecture": "amd64", "os": "linux"}, layer(("amd64", prose(50_000, 11)))),
-            image({"architecture": "arm64", "os": "linux"}, layer(("arm64", prose(60_000, 12)))),
-        ],
-    }
+    def image(self, architecture, size, seed):
+        platform = {"architecture": architecture, "os": "linux"}
+        tar = layer((architecture, prose(size, seed)))
+        rootfs = {"type": "layers", "diff_ids": [digest(tar)]}
+        config = {**platform, "rootfs": rootfs, "config": {"Cmd": ["/a"]}}
+        layers = [self.blob(gzip.compress(tar, 9, mtime=0), "layer")]
+        return self.manifest(config, layers, platform=platform)
+
+    def attestation(self, image):
+        """What BuildKit says of an image, beside it."""
+        statement = {"_type": "https://in-toto.io/Statement/v0.1", "subject": [], "predicate": {}}
+        data = compact(statement)
+        config = {
+            "architecture": "unknown",
+            "os": "unknown",
+            "rootfs": {"type": "layers", "diff_ids": [digest(data)]},
+        }
+        annotations = {
+            "vnd.docker.reference.digest": image["digest"],
+            "vnd.docker.reference.type": "attestation-manifest",
+        }
+        platform = {"architecture": "unknown", "os": "unknown"}
+        layers = [self.blob(data, "application/vnd.in-toto+json")]
+        return self.manifest(config, layers, annotations=annotations, platform=platform)
+
+    def index(self, *manifests, **members):
+        index = {"schemaVersion": 2, "mediaType": self.types["index"], "manifests": manifests}
+        # Indented: what is pushed has to be these bytes, not another rendering of them.
+        return self.blob(json.dumps(index, indent=1).encode(), "index", **members)
+
+    def archive(self, top):
+        layout = {"schemaVersion": 2, "mediaType": OCI_TYPES["index"], "manifests": [top]}
+        return layer(
+            *sorted(self.blobs.items()),
+            ("index.json", compact(layout)),
+            ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+        )
+
+
+INDEXES = ["oci-index", "nested-index", "attested-index", "docker-list"]
+
+
+def index(kind):
+    """An index of two platforms."""
+    layout = Layout(DOCKER_TYPES if kind == "docker-list" else OCI_TYPES)
+    manifests = [layout.image("amd64", 50_000, 11), layout.image("arm64", 60_000, 12)]
+    if kind == "nested-index":
+        manifests[1] = layout.index(manifests[1])
+    if kind == "attested-index":
+        manifests += [layout.attestation(image) for image in manifests]
     names = {
-        "io.containerd.image.name": "docker.io/lab/oci-index:1",
+        "io.containerd.image.name": f"docker.io/lab/{kind}:1",
         "org.opencontainers.image.ref.name": "1",
     }
-    # Indented: what is pushed has to be these bytes, not another rendering of them.
-    top = blob(json.dumps(index, indent=1).encode(), OCI + "index.v1+json", annotations=names)
-    layout = {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [top]}
-    return layer(
-        *sorted(blobs.items()),
-        ("index.json", compact(layout)),
-        ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
-    )
+    return layout.archive(layout.index(*manifests, annotations=names))
 
 
 def context():
@@ -213,8 +265,8 @@ def main():
     kind, output = sys.argv[1:]
     if kind == "context":
         data = context()
-    elif kind == "oci-index":
-        data = oci_index()
+    elif kind in INDEXES:
+        data = index(kind)
     else:
         data = docker_archive(kind, *ARCHIVES[kind])
     with open(output, "wb") as file:

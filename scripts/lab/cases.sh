@@ -34,7 +34,9 @@ run_cases() {
         done
     fi
     if [[ $store == containerd ]]; then
-        run_case "$ENGINE/load-oci-index" case_load oci-index
+        for kind in oci-index nested-index attested-index docker-list; do
+            run_case "$ENGINE/load-$kind" case_load "$kind"
+        done
         run_case "$ENGINE/index" case_index
         run_case "$ENGINE/index-platform" case_index_platform
         run_case "$ENGINE/index-partial" case_index_partial

@@ -6,19 +6,20 @@ INDEX=docker.io/lab/oci-index:1
 SINGLE=docker.io/lab/dup:1
 # One name, two images: in `whole` the index, in `other` the archive's own index.json.
 TWOFOLD=registry.example/app:v1
+PUSHED=(oci-index nested-index attested-index docker-list dup gzl)
 
 # The namespaces: `whole` holds every platform of the index, `partial` only the host's.
 containerd_cases() {
     local kind version
     version=$(in_engine containerd --version)
     say "containerd of $name: $version"
-    for kind in oci-index dup gzl gnu; do
+    for kind in "${PUSHED[@]}" gnu; do
         python3 "$here/archive.py" "$kind" "$state/$kind.tar"
     done
     python3 "$here/many.py" 2000 "$state/many.tar"
     ENGINE=containerd-$name
     run_case "$ENGINE/import" case_imported
-    for kind in oci-index dup gzl; do
+    for kind in "${PUSHED[@]}"; do
         run_case "$ENGINE/pushed-$kind" case_pushed "docker.io/lab/$kind:1"
     done
     run_case "$ENGINE/pulled" case_pulled
@@ -33,6 +34,7 @@ containerd_cases() {
     start_containerd
     run_case "$ENGINE/restarted" case_restarted
     run_case "$ENGINE/exported" case_exported
+    run_case "$ENGINE/removed" case_removed
     run_case "$ENGINE/altered-signature" case_altered_signature
     run_case "$ENGINE/cut" case_cut
     run_case "$ENGINE/killed" case_killed
@@ -94,7 +96,7 @@ refused_both_ways() {
 
 case_imported() {
     local kind
-    for kind in oci-index dup gzl; do
+    for kind in "${PUSHED[@]}"; do
         ctr whole images import --all-platforms --no-unpack "/lab/$kind.tar"
     done
     ctr partial images import --no-unpack /lab/oci-index.tar
@@ -242,6 +244,33 @@ case_exported() {
     tool verify "$image" --namespace again "${SOCKET[@]}"
     tool verify "$image" --namespace again "${FILES[@]}"
     held "exported and imported"
+}
+
+# One of two signatures is taken away with its record, then the other one; the image stays whole.
+case_removed() {
+    local image=containerd:$SINGLE signatures
+    local -a scope=(--namespace removed)
+    export NOTATION_CONFIG=$CASE_DIR/config NOTATION_CACHE=$CASE_DIR/cache
+    tool cert generate-test --default lab.example
+    tool policy init --name lab --trust-store ca:lab.example
+    ctr removed images import --all-platforms --no-unpack /lab/dup.tar
+    tool sign "$image" "${scope[@]}" --embed --record "${SOCKET[@]}"
+    tool sign "$image" "${scope[@]}" --embed --signature-format cose "${SOCKET[@]}"
+    mapfile -t signatures < <(listed "$image" "${scope[@]}")
+    refused "files are only read" 20 tool detach --from "$image" "${scope[@]}" --remove "${FILES[@]}"
+    tool detach --from "$image" "${scope[@]}" --remove --only "${signatures[0]}" "${SOCKET[@]}"
+    same_text "the other one" "${signatures[1]}" "$(listed "$image" "${scope[@]}")"
+    tool verify "$image" "${scope[@]}" "${FILES[@]}"
+    tool detach --from "$image" "${scope[@]}" --remove "${SOCKET[@]}"
+    refused "none is left" 10 tool verify "$image" "${scope[@]}" "${SOCKET[@]}"
+    same_text "records" "$SINGLE" "$(ctr removed images ls --quiet)"
+    collect removed
+    if ctr removed content ls --quiet | grep -F -e "${signatures[0]}" -e "${signatures[1]}"; then
+        fail "a removed signature is still there"
+    fi
+    tool attach ./*.sig --to "$image" "${scope[@]}" "${SOCKET[@]}"
+    tool verify "$image" "${scope[@]}" "${FILES[@]}"
+    held "taken away and put back"
 }
 
 # An altered manifest of a signature hides no other one, and is told.

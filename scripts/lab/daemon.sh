@@ -13,6 +13,7 @@ run_daemon_cases() {
     run_case "$ENGINE/daemon-pushed" case_daemon_pushed
     run_case "$ENGINE/daemon-names" case_daemon_names
     run_case "$ENGINE/daemon-dial-stdio" case_daemon_dial_stdio
+    run_case "$ENGINE/daemon-ssh" case_daemon_ssh
     run_case "$ENGINE/daemon-tls" case_daemon_tls
     run_case "$ENGINE/daemon-sign" case_daemon_sign
     if [[ $store == graph ]]; then
@@ -111,6 +112,53 @@ case_daemon_dial_stdio() {
     chroot "$root" env DOCKER_CONFIG=/lab/docker-config DOCKER_CLI_PLUGIN_USE_DIAL_STDIO=1 \
         docker -H unix:///lab/docker.sock generate manifest lab/dup:1 >dialled.json
     same_manifest "through docker system dial-stdio" pushed.json dialled.json
+}
+
+# As docker does it: ssh to a real sshd, and there `docker system dial-stdio`. Whose key is unknown
+# is not spoken to.
+case_daemon_ssh() {
+    local ssh=/lab/cases/${CASE_DIR##*/} log=/lab/ssh-commands
+    in_engine test -x /usr/sbin/sshd || skip "there is no sshd"
+    get_manifest lab/dup 1 pushed.json
+    mkdir -p "$root/run/sshd"
+    in_engine ssh-keygen -q -t ed25519 -N '' -f "$ssh/host"
+    in_engine ssh-keygen -q -t ed25519 -N '' -f "$ssh/user"
+    # The engine is where the remote user's docker finds it.
+    cat >sshd_config <<-EOT
+		Port 2222
+		ListenAddress 127.0.0.1
+		HostKey $ssh/host
+		AuthorizedKeysFile $ssh/user.pub
+		StrictModes no
+		UsePAM no
+		PasswordAuthentication no
+		SetEnv DOCKER_HOST=unix:///lab/docker.sock
+		PidFile none
+	EOT
+    printf '#!/bin/sh\necho "$@" >>%s\nexec /usr/bin/ssh -F %s/config "$@"\n' "$log" "$ssh" >ssh
+    chmod 755 ssh
+    printf 'IdentityFile %s/user\nUserKnownHostsFile %s/known_hosts\nStrictHostKeyChecking yes\n' \
+        "$ssh" "$ssh" >config
+    start sshd /usr/sbin/sshd -D -e -f "$ssh/sshd_config"
+    over_ssh() {
+        chroot "$root" env PATH="$ssh:$PATH" HOME=/lab/home "$@"
+    }
+    ENGINE_HOST=ssh://root@127.0.0.1:2222
+    until_true 30 in_engine bash -c 'exec 3<>/dev/tcp/127.0.0.1/2222' || not_ready sshd
+    refused "an unknown host" 20 over_ssh env DOCKER_HOST="$ENGINE_HOST" /lab/dockseal manifest \
+        docker-daemon:lab/dup:1
+    grep -i 'host key verification failed' refused.err || fail "the reason is not said"
+    printf '[127.0.0.1]:2222 %s\n' "$(<host.pub)" >known_hosts
+    over_ssh env DOCKER_HOST="$ENGINE_HOST" /lab/dockseal manifest docker-daemon:lab/dup:1 >ssh.json
+    same_manifest "over ssh" pushed.json ssh.json
+    grep -F -e 'docker system dial-stdio' "$root$log" || fail "no ssh was run"
+    over_ssh env DOCKER_CONFIG=/lab/docker-config docker -H "$ENGINE_HOST" generate manifest lab/dup:1 \
+        >plugin.json
+    same_manifest "the plugin over ssh" pushed.json plugin.json
+    refused "no such user" 20 over_ssh env DOCKER_HOST=ssh://nobody@127.0.0.1:2222 /lab/dockseal \
+        manifest docker-daemon:lab/dup:1
+    unset ENGINE_HOST
+    stop_last
 }
 
 # certificate NAME CA EXTENSIONS: a key and its certificate, in NAME/key.pem and NAME/cert.pem.

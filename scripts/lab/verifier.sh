@@ -30,10 +30,21 @@ verifier_cases() {
         run_case "$ENGINE/verifier-with-${setting%% *}" case_setting "$setting"
         stop_last
     done
+    # The old settings of registries, which exclude `config_path`.
+    for setting in "mirrors.\"$REGISTRY\"] endpoint = [\"http://$REGISTRY\"]" \
+        'configs."registry.example".auth] username = "lab"' \
+        'auths."https://registry.example"] username = "lab"'; do
+        start_verified '' "$(printf '[plugins."io.containerd.cri.v1.images".registry.%s\n%s\n' \
+            "${setting%% *}" "${setting#* }")"
+        run_case "$ENGINE/verifier-with-registry-${setting%%.*}" case_setting "registry.${setting%%.*}"
+        stop_last
+    done
 }
 
-# verified_config SETTING: a setting of CRI's image service.
+# verified_config SETTING [REGISTRY]: a setting of CRI's image service, and its table of registries.
 verified_config() {
+    local certs='[plugins."io.containerd.cri.v1.images".registry]
+		  config_path = "/lab/node/certs.d"'
     mkdir -p "$NODE"
     cat >"$NODE/containerd.toml" <<-EOT
 		version = 3
@@ -48,8 +59,7 @@ verified_config() {
 		[plugins."io.containerd.cri.v1.images"]
 		  snapshotter = "native"
 		  $1
-		[plugins."io.containerd.cri.v1.images".registry]
-		  config_path = "/lab/node/certs.d"
+		${2:-$certs}
 		[plugins."io.containerd.transfer.v1.local"]
 		  config_path = "/lab/node/certs.d"
 		[[plugins."io.containerd.transfer.v1.local".unpack_config]]
@@ -60,7 +70,7 @@ verified_config() {
 
 # As systemd starts it: hardly any environment.
 start_verified() {
-    verified_config "$1"
+    verified_config "$@"
     start verified env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DOCKSEAL_VERIFIER_ROOT=/lab/node/etc \
         containerd --config /lab/node/containerd.toml --root /lab/node/containerd \
         --state /lab/node/state --address /lab/verified.sock --log-level debug
