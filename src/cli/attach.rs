@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use crate::fsutil::{self, Mode};
+use crate::image::digest::Digest;
 use crate::sign::attachable;
 use crate::signature::envelope::{Envelope, EnvelopeFormat};
 use crate::signature::x509::CertificateRules;
-use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore};
+use crate::store::{MAX_ENVELOPE_BYTES, SignatureStore, StoredSignature};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -116,7 +117,10 @@ fn no_layout() -> Failure {
 #[command(after_help = "Examples:
   dockseal detach --from image.tar -o signatures
   dockseal detach --from containerd:registry.example/app:v1 --namespace k8s.io
-  dockseal detach --oci-layout layout:v1")]
+  dockseal detach --oci-layout layout:v1
+  dockseal detach --from image.tar --remove --only sha256:47f0f7a3...
+
+With --remove nothing leads to them any more once their files are written; the others stay as they are.")]
 pub(super) struct DetachArgs {
     /// The signed image: DIR:TAG or DIR@DIGEST; a tar will do for DIR
     #[arg(
@@ -132,6 +136,12 @@ pub(super) struct DetachArgs {
     /// Directory to write the files to
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
+    /// Only this one: the digest of its manifest or of its envelope
+    #[arg(long, value_name = "DIGEST")]
+    only: Option<Digest>,
+    /// Take them away from the image once their files are written
+    #[arg(long)]
+    remove: bool,
     #[command(flatten, next_help_heading = "Image options")]
     image: ImageArgs,
 }
@@ -151,30 +161,52 @@ impl DetachArgs {
             Some(store) => store.list(&subject.descriptor)?,
             None => Vec::new(),
         };
+        let is_meant = |each: &StoredSignature| self.only.as_ref().is_none_or(|it| each.is(it));
+        let found: Vec<_> = found.into_iter().filter(is_meant).collect();
         let (Some(store), false) = (store, found.is_empty()) else {
-            let message = format!("no signature is associated with {}", subject.reference());
+            let which = self.only.as_ref().map(|only| format!(" {only}")).unwrap_or_default();
+            let message = format!("no signature{which} is associated with {}", subject.reference());
             return Err(Failure::new(Exit::NoSignature, message));
         };
+        // All are in files before the first is removed.
+        let mut detached = Vec::new();
         for signature in &found {
-            let bytes = match store.read(signature) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    context.printer.warning(error);
-                    continue;
-                }
-            };
-            let Some(format) = EnvelopeFormat::from_content(&bytes) else {
-                context.printer.warning(format_args!(
-                    "{} is no signature envelope",
-                    signature.location.display()
-                ));
-                continue;
-            };
-            let digest = crate::image::digest::Digest::sha256(&bytes);
-            let path = self.output.join(format!("{}.{format}.sig", digest.hex()));
-            fsutil::write_atomic(&path, &bytes, Mode::Private)?;
-            context.printer.line(path.display())?;
+            if let Some(path) = self.detach(&*store, signature, context)? {
+                context.printer.line(path.display())?;
+                detached.push(signature);
+            }
+        }
+        if self.remove {
+            for signature in detached {
+                store.remove(signature)?;
+                let place = signature.location.display();
+                context.printer.note(format_args!("Signature removed from {place}"));
+            }
         }
         Ok(())
+    }
+
+    /// Writes the file of a signature; none of what is no signature, with a warning.
+    fn detach(
+        &self,
+        store: &dyn SignatureStore,
+        signature: &StoredSignature,
+        context: &Context,
+    ) -> Result<Option<PathBuf>, Failure> {
+        let bytes = match store.read(signature) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                context.printer.warning(error);
+                return Ok(None);
+            }
+        };
+        let Some(format) = EnvelopeFormat::from_content(&bytes) else {
+            let place = signature.location.display();
+            context.printer.warning(format_args!("{place} is no signature envelope"));
+            return Ok(None);
+        };
+        let path = self.output.join(format!("{}.{format}.sig", Digest::sha256(&bytes).hex()));
+        fsutil::write_atomic(&path, &bytes, Mode::Private)?;
+        Ok(Some(path))
     }
 }

@@ -127,10 +127,7 @@ impl SignatureArgs {
     fn find(&self, context: &Context) -> Result<(Place, Vec<Found>), Failure> {
         let place = self.place(context)?;
         let listed = place.store.list(&place.subject)?;
-        let is_meant = |each: &StoredSignature| match &self.only {
-            Some(only) => [&each.manifest, &each.digest].contains(&&Some(only.clone())),
-            None => true,
-        };
+        let is_meant = |each: &StoredSignature| self.only.as_ref().is_none_or(|it| each.is(it));
         let mut found = Vec::new();
         for stored in listed.into_iter().filter(is_meant) {
             let bytes = match self.file() {

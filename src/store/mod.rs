@@ -88,6 +88,13 @@ pub struct StoredSignature {
     pub defect: Option<String>,
 }
 
+impl StoredSignature {
+    /// Whether it has this digest: its manifest, or its envelope.
+    pub fn is(&self, digest: &Digest) -> bool {
+        [&self.manifest, &self.digest].into_iter().flatten().any(|it| it == digest)
+    }
+}
+
 /// An envelope to be stored.
 #[derive(Clone, Debug)]
 pub struct NewSignature {

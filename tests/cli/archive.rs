@@ -100,6 +100,9 @@ fn an_archive_carries_its_signatures() {
         said(&host, &["attach", files[0], files[1], "--to", "fresh.tar"]);
         assert_eq!(digest(&said(&host, &["verify", "fresh.tar"])), digest(&verified));
         said(&host, &["load", "fresh.tar", "--output", "clean.tar"]);
+        said(&host, &["detach", "--from", "fresh.tar", "-o", "out", "--remove"]);
+        host.run(&["verify", "fresh.tar"]).code(10);
+        host.run(&["detach", "--from", "fresh.tar"]).code(10);
         // Unpacked it is a layout to notation, too.
         let Some(binary) = std::env::var_os("NOTATION_BIN") else { continue };
         fs::copy(host.path("config/trustpolicy.oci.json"), host.path("config/trustpolicy.json"))

@@ -95,6 +95,43 @@ Attached 1 signatures to lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d60131
     host.run(&["verify", "--local", "-s", file.trim_end(), MANIFEST]).code(0);
 }
 
+#[test]
+fn detached_signatures_can_be_removed() {
+    let host = host();
+    let untouched = host.read("lay/index.json");
+    host.write("out/.keep", "");
+    let args = ["detach", "--oci-layout", "lay:v1", "-o", "out", "--remove"];
+    host.run(&args).code(10).stdout_eq("");
+    for format in ["jws", "cose"] {
+        host.run(&["sign", "--oci-layout", "lay:v1", "--signature-format", format]).code(0);
+    }
+    let listed = |host: &Host| {
+        let output = host.run(&["--format", "json", "list", "--oci-layout", "lay:v1"]).code(0);
+        let listed: serde_json::Value =
+            serde_json::from_slice(&output.get_output().stdout).unwrap();
+        listed["signatures"].as_array().unwrap().clone()
+    };
+    let [first, second] = listed(&host).try_into().unwrap();
+    let only = first.as_str().unwrap();
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    host.run(&[&args[..], &["--only", &zeros]].concat()).code(10);
+    host.run(&[&args[..], &["--only", only]].concat()).code(0).stderr_eq(str![[r#"
+Signature removed from [..]
+
+"#]]);
+    assert_eq!(listed(&host), [second]);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+    // What can't be written is not removed.
+    host.run(&["detach", "--oci-layout", "lay:v1", "-o", "missing", "--remove"]).code(20);
+    assert_eq!(listed(&host).len(), 1);
+    host.run(&args).code(0);
+    assert_eq!(host.read("lay/index.json"), untouched);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(10);
+    let files = fs::read_dir(host.path("out")).unwrap();
+    let files = files.filter(|it| it.as_ref().unwrap().path().extension() == Some("sig".as_ref()));
+    assert_eq!(files.count(), 2);
+}
+
 /// security.md S1: a signature of something else is not attached.
 #[test]
 fn s1_only_signatures_of_the_image_are_attached() {
