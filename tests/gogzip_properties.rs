@@ -4,10 +4,11 @@
 
 use std::io::{self, Read, Write};
 
-use dockseal::gogzip::{Generation, Writer};
+use dockseal::gogzip::{Generation, Writer, plain};
 use flate2::read::{GzDecoder, MultiGzDecoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 #[path = "gogzip/inputs.rs"]
 #[expect(dead_code, reason = "the golden vectors need more of it")]
@@ -123,4 +124,41 @@ fn more_than_4_gib() {
         gzip.finish().unwrap().flush().unwrap();
         check.join().unwrap();
     }
+}
+
+/// Takes a digest of what is written.
+#[derive(Default)]
+struct Sum(Sha256);
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Positions begin anew at 2^29 in the fast form of Go 1.27, and matches go on.
+#[test]
+#[ignore = "minutes: run with --release -- --ignored"]
+fn more_than_512_mib_of_go1_27_as_the_plain_form_has_them() {
+    let text = generate("text", 1, 100_000);
+    let mut fast = Writer::new(Sum::default(), Generation::Go1_27);
+    let mut encoder = plain::Encoder::new(Generation::Go1_27);
+    let (mut expected, mut out) = (Sum::default(), Vec::new());
+    let mut written = 0;
+    while written < (1 << 29) + 1_000_000 {
+        fast.write_all(&text).unwrap();
+        encoder.write(&text, &mut out);
+        expected.write_all(&out).unwrap();
+        out.clear();
+        written += text.len();
+    }
+    encoder.finish(&mut out);
+    expected.write_all(&out).unwrap();
+    let found = fast.finish().unwrap();
+    assert_eq!(found.0.finalize(), expected.0.finalize());
 }
