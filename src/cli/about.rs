@@ -47,6 +47,11 @@ impl ManArgs {
         command.build();
         fsutil::create_public_dir(&self.directory)?;
         write_pages(&command, &self.directory)?;
+        for command in super::plugin::manual() {
+            write_page(&command, &self.directory)?;
+        }
+        let verifier = super::containerd_verifier::MANUAL;
+        fsutil::write_atomic(&self.directory.join(verifier.0), verifier.1, Mode::Public)?;
         let directory = self.directory.display();
         context.printer.note(format_args!("manual pages written to {directory}"));
         Ok(())
@@ -55,34 +60,56 @@ impl ManArgs {
 
 /// Writes the page of a command and those of its subcommands.
 fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), Failure> {
-    let man = clap_mangen::Man::new(command.clone());
-    let mut page = Vec::new();
-    man.render(&mut page)?;
-    fsutil::write_atomic(&directory.join(man.get_filename()), &page, Mode::Public)?;
+    write_page(command, directory)?;
     command.get_subcommands().try_for_each(|command| write_pages(command, directory))
 }
 
-/// What can open a connection: containerd's socket, and the client of the Docker engine, to the
-/// engine docker would ask.
+fn write_page(command: &clap::Command, directory: &Path) -> Result<(), Failure> {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    Ok(fsutil::write_atomic(&directory.join(man.get_filename()), &page, Mode::Public)?)
+}
+
+/// What can open a connection: containerd's socket, the client of the Docker engine, to the engine
+/// docker would ask, and that of timestamping authorities. Nothing else is linked that could.
 const NETWORK_CODE: &[&str] = &[
     #[cfg(feature = "containerd-grpc")]
     "containerd-socket",
     #[cfg(feature = "docker")]
     "docker-engine",
+    #[cfg(feature = "timestamp-client")]
+    "timestamp-authority",
 ];
 
 /// What was linked in on demand.
-const FEATURES: [(&str, bool); 3] = [
+const FEATURES: [(&str, bool); 4] = [
     ("containerd-grpc", cfg!(feature = "containerd-grpc")),
     ("docker", cfg!(feature = "docker")),
     ("pkcs11", cfg!(feature = "pkcs11")),
+    ("timestamp-client", cfg!(feature = "timestamp-client")),
 ];
+
+/// Whether the C library is part of the program.
+const LINKING: &str = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
+
+/// The C library, which names of hosts are resolved by.
+const LIBC: &str = if cfg!(target_env = "musl") {
+    "musl"
+} else if cfg!(target_env = "gnu") {
+    "gnu"
+} else {
+    "other"
+};
+
+const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 /// `dockseal version`
 pub(super) fn version(context: &Context) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let features: Vec<_> =
         FEATURES.iter().filter(|(_, is_built_in)| *is_built_in).map(|(name, _)| *name).collect();
+    let target = format!("{}-{}-{LIBC}", std::env::consts::ARCH, std::env::consts::OS);
     if context.printer.format() == Format::Json {
         let document = json!({
             "schemaVersion": SCHEMA_VERSION,
@@ -90,13 +117,17 @@ pub(super) fn version(context: &Context) -> Result<(), Failure> {
             "goGzip": ["go1.8", "go1.27"],
             "networkCode": NETWORK_CODE,
             "features": features,
+            "target": target,
+            "linking": LINKING,
+            "profile": PROFILE,
         });
         return Ok(context.printer.json(&document)?);
     }
     context.printer.line(format_args!("dockseal {version}"))?;
     context.printer.line("gzip generations: go1.8 (Go 1.8 to 1.26), go1.27")?;
     context.printer.line(format_args!("network code: {}", list(NETWORK_CODE)))?;
-    Ok(context.printer.line(format_args!("features: {}", list(&features)))?)
+    context.printer.line(format_args!("features: {}", list(&features)))?;
+    Ok(context.printer.line(format_args!("build: {target}, {LINKING}, {PROFILE}"))?)
 }
 
 fn list(names: &[&str]) -> String {

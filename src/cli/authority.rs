@@ -218,15 +218,11 @@ pub(super) fn countersigned(
     Ok(signature)
 }
 
-impl From<TsaError> for Failure {
-    fn from(error: TsaError) -> Self {
-        match error {
-            TsaError::Url { .. } => Self::of(Exit::Usage, &error),
-            error => Self::of(Exit::Unavailable, &error).with_hint(Some(
-                "sign without --timestamp-url, then: dockseal timestamp request SIGNATURE -o \
-                 FILE.tsq, send it, dockseal timestamp attach SIGNATURE FILE.tsr"
-                    .to_owned(),
-            )),
-        }
-    }
+/// What to do where an authority can't be asked.
+pub(super) fn by_way_of_files(error: &TsaError) -> Failure {
+    Failure::of(Exit::Unavailable, error).with_hint(Some(
+        "sign without --timestamp-url, then: dockseal timestamp request SIGNATURE -o FILE.tsq, \
+         send it, dockseal timestamp attach SIGNATURE FILE.tsr"
+            .to_owned(),
+    ))
 }

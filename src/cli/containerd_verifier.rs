@@ -63,6 +63,10 @@ const MAX_CONFIG: usize = 64 << 10;
 /// Longest reason. containerd takes 32 KiB, people read one line.
 const MAX_REASON: usize = 2000;
 
+/// Its manual page: the name of the file, and the text. Its flags are Go's, which clap has not.
+pub(super) const MANUAL: (&str, &[u8]) =
+    ("dockseal-containerd-verifier.1", include_bytes!("containerd_verifier.1"));
+
 /// Runs the verifier on the process's own arguments.
 pub fn main() -> ExitCode {
     let root = std::env::var_os(ROOT_VARIABLE).filter(|value| !value.is_empty());

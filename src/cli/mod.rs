@@ -64,6 +64,10 @@ mod subject;
 mod timestamp;
 mod token;
 mod tree;
+#[cfg(feature = "timestamp-client")]
+mod tsa_client;
+#[cfg(not(feature = "timestamp-client"))]
+#[path = "no_tsa_client.rs"]
 mod tsa_client;
 mod verify;
 

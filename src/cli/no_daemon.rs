@@ -12,7 +12,9 @@ use super::source::{ImageArgs, Question};
 
 /// Stands for the docker client that is not asked.
 #[derive(Debug, Default)]
-pub(super) struct Client;
+pub(super) struct Client {
+    _nothing: (),
+}
 
 /// Says what helps.
 pub(super) fn examine(

@@ -23,6 +23,10 @@ use ureq::{Agent, Body};
 
 use crate::signature::timestamp::{MAX_TOKEN_BYTES, QUERY_MEDIA_TYPE, REPLY_MEDIA_TYPE};
 
+use super::authority::by_way_of_files;
+use super::exit::Exit;
+use super::failure::Failure;
+
 /// How long an answer may take, from the look-up of the name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -165,6 +169,15 @@ pub(super) enum TsaError {
     /// The answer is too large.
     #[error("its answer is larger than {MAX_TOKEN_BYTES} bytes")]
     TooLarge,
+}
+
+impl From<TsaError> for Failure {
+    fn from(error: TsaError) -> Self {
+        match error {
+            TsaError::Url { .. } => Self::of(Exit::Usage, &error),
+            error => by_way_of_files(&error),
+        }
+    }
 }
 
 #[cfg(test)]

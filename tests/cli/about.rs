@@ -49,8 +49,9 @@ fn version() {
     host.run(&["version"]).code(0).stderr_eq("").stdout_eq(str![[r#"
 dockseal [..]
 gzip generations: go1.8 (Go 1.8 to 1.26), go1.27
-network code: containerd-socket, docker-engine
+network code: containerd-socket, docker-engine, timestamp-authority
 features: [..]
+build: [..]-linux-[..], [..], [..]
 
 "#]]);
     host.run(&["version", "--format", "json"]).code(0).stderr_eq("").stdout_eq(str![[r#"
@@ -63,11 +64,15 @@ features: [..]
   ],
   "networkCode": [
     "containerd-socket",
-    "docker-engine"
+    "docker-engine",
+    "timestamp-authority"
   ],
   "features": [
 ...
-  ]
+  ],
+  "target": "[..]-linux-[..]",
+  "linking": "[..]",
+  "profile": "[..]"
 }
 
 "#]]);
@@ -78,6 +83,7 @@ features: [..]
         ("containerd-grpc", cfg!(feature = "containerd-grpc")),
         ("docker", cfg!(feature = "docker")),
         ("pkcs11", cfg!(feature = "pkcs11")),
+        ("timestamp-client", cfg!(feature = "timestamp-client")),
     ] {
         assert_eq!(listed.iter().any(|it| it == name), is_built_in, "{name}");
     }
@@ -220,6 +226,14 @@ fn manual_pages() {
     let page = fs::read_to_string(host.path("share/man1/dockseal.1")).unwrap();
     assert!(page.contains("Exit codes:") && page.contains("content does not match"), "{page}");
     // Pages that root installs are for everybody.
+    for (page, words) in [
+        ("docker-generate.1", "docker generate"),
+        ("docker-generate-manifest.1", "Image of the engine"),
+        ("dockseal-containerd-verifier.1", "containerd"),
+    ] {
+        let text = fs::read_to_string(host.path("share/man1").join(page)).unwrap();
+        assert!(text.contains(words), "{page}: {text}");
+    }
     let mode = |name: &str| fs::metadata(host.path(name)).unwrap().permissions().mode();
     assert_eq!(mode("share/man1/dockseal.1") & 0o777, 0o644);
     assert_ne!(mode("share/man1") & 0o070, 0);

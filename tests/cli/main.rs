@@ -44,6 +44,7 @@ mod tamper;
 mod timestamp;
 #[cfg(target_os = "linux")]
 mod tools;
+#[cfg(feature = "timestamp-client")]
 mod tsa;
 mod verify;
 

@@ -65,5 +65,5 @@ pub(super) fn client(globals: &Globals) -> Client {
 
 #[cfg(not(feature = "docker"))]
 pub(super) fn client(_globals: &Globals) -> Client {
-    Client
+    Client::default()
 }

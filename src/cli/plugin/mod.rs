@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 use super::context::{self, Context, Dirs};
 use super::daemon;
@@ -207,6 +207,19 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The commands that have manual pages, under the names that docker's own pages have.
+pub(super) fn manual() -> Vec<clap::Command> {
+    let mut cli = Cli::command().disable_help_subcommand(true);
+    cli.build();
+    let generate = cli.find_subcommand("generate");
+    let manifest = generate.and_then(|command| command.find_subcommand("manifest"));
+    let pages = [("docker-generate", generate), ("docker-generate-manifest", manifest)];
+    pages
+        .into_iter()
+        .filter_map(|(name, command)| Some(command?.clone().display_name(name)))
+        .collect()
+}
+
 /// A plugin's exit status is 0 or 1.
 fn exit(success: bool) -> ExitCode {
     if success { Exit::Ok.into() } else { Exit::Internal.into() }
@@ -235,8 +248,6 @@ impl ManifestArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
