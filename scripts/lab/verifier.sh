@@ -39,6 +39,7 @@ verifier_cases() {
         run_case "$ENGINE/verifier-with-registry-${setting%%.*}" case_setting "registry.${setting%%.*}"
         stop_last
     done
+    run_case "$ENGINE/verifier-daemonset" case_daemonset
 }
 
 # verified_config SETTING [REGISTRY]: a setting of CRI's image service, and its table of registries.
@@ -55,7 +56,7 @@ verified_config() {
 		  "io.containerd.snapshotter.v1.zfs",
 		]
 		[plugins."io.containerd.image-verifier.v1.bindir"]
-		  bin_dir = "/lab/node/verifiers"
+		  ${VERIFIER_DIR-bin_dir = \"/lab/node/verifiers\"}
 		[plugins."io.containerd.cri.v1.images"]
 		  snapshotter = "native"
 		  $1
@@ -71,7 +72,8 @@ verified_config() {
 # As systemd starts it: hardly any environment.
 start_verified() {
     verified_config "$@"
-    start verified env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DOCKSEAL_VERIFIER_ROOT=/lab/node/etc \
+    start verified env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+        "${VERIFIER_ROOT-DOCKSEAL_VERIFIER_ROOT=/lab/node/etc}" \
         containerd --config /lab/node/containerd.toml --root /lab/node/containerd \
         --state /lab/node/state --address /lab/verified.sock --log-level debug
     until_true 60 in_engine ctr --address /lab/verified.sock images ls || not_ready verified
@@ -259,4 +261,44 @@ case_setting() {
         held "with $1 the verifier is asked"
     fi
     is_refused ctr "$REGISTRY/node/unsigned:1" "no signature is associated"
+}
+
+# A node that has no more than what the DaemonSet's container put there, all in the default places.
+case_daemonset() {
+    local manifest=$here/../../plugin-manifests/kubernetes-daemonset.yaml place mounted
+    place=$(<"$NODE/place")
+    local -A mounts=([/host/etc/dockseal]=/etc/dockseal
+        [/host/opt/image-verifier]=/opt/containerd/image-verifier)
+    for mounted in "${!mounts[@]}"; do
+        mkdir -p "$root$mounted" "$root${mounts[$mounted]}"
+        mount --bind "$root${mounts[$mounted]}" "$root$mounted"
+    done
+    mkdir -p "$root/policy" "$root/trust" "$root/signatures" "tree/$place"
+    export NOTATION_CONFIG=$CASE_DIR/config
+    tool policy init --name cluster --trust-store ca:cluster
+    cp config/trustpolicy.oci.json "$root/policy/trustpolicy.json"
+    cp "$NODE"/etc/truststore/x509/ca/trusted.example/*.crt "$root/trust/root.crt"
+    cp "$NODE/kinds/good/it.cose.sig" "tree/$place/"
+    tar --create --file "$root/signatures/signatures.tar" --directory tree .
+    cp "$NODE/bin/dockseal-containerd-verifier" "$root/bin/"
+    sed -n '/^            - |$/,/^          volumeMounts:/{//!p}' "$manifest" | sed 's/^ *//' >install
+    grep -q '^cp /bin/dockseal-containerd-verifier ' install || fail "the manifest has no such script"
+    VERIFIER_DIR='' VERIFIER_ROOT=LANG=C start_verified ''
+    installed() {
+        in_engine /bin/sh -euc "$(<install)"
+        forget
+        pull cri "$REGISTRY/node/signed:1"
+        is_refused cri "$REGISTRY/node/unsigned:1" "no signature is associated"
+    }
+    installed
+    # Again, as after an update of the signatures: the ones before are gone.
+    rm -r tree/sha256
+    mkdir -p tree/sha256
+    tar --create --file "$root/signatures/signatures.tar" --directory tree .
+    in_engine /bin/sh -euc "$(<install)"
+    is_refused cri "$REGISTRY/node/signed:1" "no signature is associated"
+    cp -r "$NODE/kinds/good" tree/ && mkdir -p "tree/$place" && mv tree/good/* "tree/$place/"
+    tar --create --file "$root/signatures/signatures.tar" --directory tree .
+    installed
+    stop_last
 }

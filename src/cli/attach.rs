@@ -153,6 +153,9 @@ impl DetachArgs {
             (None, from) => {
                 let source = from.as_deref().unwrap_or_default();
                 let image = ImageSubject { source, manifest: &[], image: &self.image };
+                if self.remove {
+                    image.check_place(false)?;
+                }
                 image.resolve_to_list(context)?
             }
         };
@@ -168,20 +171,25 @@ impl DetachArgs {
             let message = format!("no signature{which} is associated with {}", subject.reference());
             return Err(Failure::new(Exit::NoSignature, message));
         };
+        if let (true, Some(containerd)) = (self.remove, &subject.containerd) {
+            containerd.check_writable()?;
+        }
         // All are in files before the first is removed.
         let mut detached = Vec::new();
         for signature in &found {
             if let Some(path) = self.detach(&*store, signature, context)? {
-                context.printer.line(path.display())?;
-                detached.push(signature);
+                detached.push((signature, path));
             }
         }
         if self.remove {
-            for signature in detached {
+            for (signature, _) in &detached {
                 store.remove(signature)?;
                 let place = signature.location.display();
                 context.printer.note(format_args!("Signature removed from {place}"));
             }
+        }
+        for (_, path) in &detached {
+            context.printer.line(path.display())?;
         }
         Ok(())
     }
