@@ -22,7 +22,7 @@ case_documents() {
     [[ -n ${DOCKSEAL_DOCS_UPDATE:-} ]] || mount -o remount,bind,ro "$root$repository"
     cp "$LAB_DOCUMENTS" "$state/documents/test"
     cp "$DOCKSEAL_BIN_DIR"/{dockseal,docker-generate,dockseal-containerd-verifier} "$state/documents/"
-    chroot "$root" env DOCKSEAL_DOCS_HAVE='containerd docker notation registry' \
+    chroot "$root" env DOCKSEAL_DOCS_HAVE='containerd docker notation oras registry' \
         DOCKSEAL_BIN_DIR=/lab/documents HOME="/lab/cases/${CASE_DIR##*/}/home" TMPDIR=/tmp \
         CONTAINERD_ADDRESS=/lab/containerd.sock DOCKER_HOST=unix:///lab/docker.sock \
         REGISTRY="$REGISTRY" /lab/documents/test --ignored --nocapture 2>&1 | tee output

@@ -51,8 +51,10 @@ macro_rules! documents {
 documents! {
     readme "README.md",
     index "docs/README.md",
+    air_gap "docs/air-gap.md",
     archives "docs/archives.md",
     containerd "docs/containerd.md",
+    docker_trust "docs/docker-trust.md",
     keys "docs/keys.md",
     kits "docs/kits.md",
     kubernetes "docs/kubernetes.md",
@@ -60,6 +62,7 @@ documents! {
     notation "docs/notation.md",
     push "docs/push.md",
     scripts "docs/scripts.md",
+    threat_model "docs/threat-model.md",
     time "docs/time.md",
 }
 
@@ -70,8 +73,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Markdown file below `directory`, by its path from the root.
-fn markdown(directory: &str) -> Vec<String> {
+/// Every file below `directory` with this extension, by its path from the root.
+fn files(directory: &str, extension: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut directories = vec![root().join(directory)];
     while let Some(directory) = directories.pop() {
@@ -79,7 +82,7 @@ fn markdown(directory: &str) -> Vec<String> {
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 directories.push(path);
-            } else if path.extension().is_some_and(|it| it == "md") {
+            } else if path.extension().is_some_and(|it| it == extension) {
                 found.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -90,7 +93,7 @@ fn markdown(directory: &str) -> Vec<String> {
 
 #[test]
 fn every_document_is_tested() {
-    let mut expected = markdown("docs");
+    let mut expected = files("docs", "md");
     expected.push("README.md".to_owned());
     expected.sort();
     let mut found = DOCUMENTS.to_vec();
@@ -163,12 +166,31 @@ fn the_quick_start_has_fewer_than_ten_commands() {
 
 #[test]
 fn links_lead_somewhere() {
-    let mut files = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
+    let mut pages = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
     for directory in ["docs", "scripts", "testdata"] {
-        files.extend(markdown(directory));
+        pages.extend(files(directory, "md"));
     }
-    let broken: Vec<_> = files.iter().flat_map(|path| links::broken(path)).collect();
+    let broken: Vec<_> = pages.iter().flat_map(|path| links::broken(path)).collect();
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// The threat model says which test holds which claim.
+#[test]
+fn the_tests_that_are_named_exist() {
+    let mut code = String::new();
+    for path in files("src", "rs").into_iter().chain(files("tests", "rs")) {
+        code.push_str(&fs::read_to_string(root().join(path)).unwrap());
+    }
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let named: BTreeSet<_> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|it| it.contains('_') && it.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    assert!(named.len() > 30, "{named:#?}");
+    let missing: Vec<_> = named.iter().filter(|it| !code.contains(&format!("fn {it}()"))).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 fn words(text: &str) -> BTreeSet<String> {
