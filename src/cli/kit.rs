@@ -42,8 +42,9 @@ use super::verify::{RevocationArgs, warn_about};
 /// The statement of the blob policy that says whose kits are believed.
 const STATEMENT: &str = "kit";
 
-/// Subcommands of `dockseal kit`.
+// Subcommands of `dockseal kit`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum KitCommand {
     /// Put the trust stores, trust policies and CRLs of this host into a signed kit
     Export(Box<ExportArgs>),
@@ -88,7 +89,7 @@ fn url_and_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-/// Arguments of `dockseal kit export`.
+// Arguments of `dockseal kit export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal kit export --name plant -o kit.tar
@@ -201,7 +202,7 @@ fn describe(kit: &Kit) -> Value {
     })
 }
 
-/// Arguments of `dockseal kit show`.
+// Arguments of `dockseal kit show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   dockseal kit show kit.tar")]
@@ -245,7 +246,7 @@ impl ShowArgs {
     }
 }
 
-/// Arguments of `dockseal kit import`.
+// Arguments of `dockseal kit import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal kit import kit.tar --trust-root root.crt

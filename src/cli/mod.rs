@@ -52,6 +52,7 @@ mod many;
 mod notation;
 mod output;
 mod output_file;
+mod parse;
 mod plugins;
 mod policy;
 mod progress_bar;
@@ -221,7 +222,8 @@ pub fn main() -> ExitCode {
     if context::called_name().is_some_and(|name| notation::is_name(&name)) {
         return notation::main();
     }
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match parse::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
