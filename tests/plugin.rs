@@ -112,6 +112,8 @@ fn completion_as_cobra() {
     assert_eq!(complete(&["__complete", "generate", "manifest", "ap"]), "app:1\napp:2\n:4\n");
     let broken = Host::new("exit 1");
     assert_eq!(text(&broken.run(&["__complete", "generate", "manifest", ""]).stdout), ":0\n");
+    let silent = Host::new("exec sleep 600");
+    assert_eq!(text(&silent.run(&["__complete", "generate", "manifest", ""]).stdout), ":0\n");
     // The engine that the options name is asked.
     host.run(&["__complete", "generate", "manifest", "--context", "ctx", ""]);
     assert!(fs::read_to_string(host.log()).unwrap().contains("--context=ctx image ls"));
@@ -235,6 +237,13 @@ fn the_real_docker_client() {
     assert!(said(&["generate", "manifest", "--help"]).contains("--go-gzip"));
     assert!(said(&["generate", "--version"]).starts_with("docker-generate "));
     assert!(said(&["__complete", "generate", "ma"]).starts_with("manifest\t"));
+    assert!(said(&["__complete", "generate", "manifest", "--go"]).starts_with("--go-gzip\t"));
+    assert_eq!(
+        said(&["__complete", "generate", "manifest", "--go-gzip", ""]),
+        "go1.8\ngo1.27\n:4\n"
+    );
+    // No engine, no names: the shell is left to itself.
+    assert_eq!(said(&["__complete", "generate", "manifest", ""]), ":0\n");
     let archive = || fs::File::open(case("graph-20.10-dup").join("image.tar")).unwrap();
     let pushed = fs::read(case("graph-20.10-dup").join("pushed-manifest.json")).unwrap();
     for globals in [&[][..], &["-D", "--log-level", "warn"], &["--tls=false"]] {

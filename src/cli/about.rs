@@ -1,4 +1,4 @@
-//! `dockseal version`, `completion` and `man`: what the program says about itself.
+//! `dockseal version` and `man`: what the program says about itself.
 
 use std::path::{Path, PathBuf};
 
@@ -11,25 +11,6 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Format;
 use super::report::SCHEMA_VERSION;
-
-// Arguments of `dockseal completion`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  dockseal completion bash > ~/.local/share/bash-completion/completions/dockseal")]
-pub(super) struct CompletionArgs {
-    /// The shell
-    #[arg(value_enum)]
-    shell: clap_complete::Shell,
-}
-
-impl CompletionArgs {
-    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let mut script = Vec::new();
-        let mut command = super::Cli::command();
-        clap_complete::generate(self.shell, &mut command, "dockseal", &mut script);
-        Ok(context.printer.data(&script)?)
-    }
-}
 
 // Arguments of `dockseal man`.
 #[derive(Debug, clap::Args)]

@@ -27,6 +27,7 @@ mod authority;
 mod blob;
 mod cache;
 mod cert;
+mod completion;
 mod containerd;
 mod context;
 mod crl;
@@ -181,7 +182,7 @@ enum Command {
     #[command(subcommand)]
     Kit(kit::KitCommand),
     /// Print a completion script
-    Completion(about::CompletionArgs),
+    Completion(completion::CompletionArgs),
     /// Write the manual pages
     Man(about::ManArgs),
     /// Print the version and what is built in
@@ -223,6 +224,9 @@ pub fn main() -> ExitCode {
         return notation::main();
     }
     let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(exit) = completion::answer(&arguments) {
+        return exit;
+    }
     let cli = match parse::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {

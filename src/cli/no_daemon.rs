@@ -40,6 +40,11 @@ pub(super) fn load(
     ))
 }
 
+/// Nothing is asked, so no names are known.
+pub(super) fn names() -> Vec<String> {
+    Vec::new()
+}
+
 /// What there is to say about the engine: nothing is asked.
 pub(super) fn diagnose() -> Vec<Finding> {
     let text = "this build can't ask an engine; what docker save writes it can read";

@@ -239,18 +239,3 @@ fn manual_pages() {
     assert_ne!(mode("share/man1") & 0o070, 0);
     host.run(&["man", MANIFEST]).code(20).stdout_eq("");
 }
-
-#[test]
-fn completion_scripts() {
-    let host = Host::empty();
-    for (shell, words) in [
-        ("bash", "complete -F _dockseal"),
-        ("zsh", "#compdef dockseal"),
-        ("fish", "complete -c dockseal"),
-        ("powershell", "Register-ArgumentCompleter"),
-    ] {
-        let run = host.run(&["completion", shell]).code(0).stderr_eq("");
-        let script = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-        assert!(script.contains(words), "{shell}");
-    }
-}

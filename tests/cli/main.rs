@@ -20,6 +20,7 @@ mod archive_tamper;
 mod blob;
 mod cache;
 mod cert;
+mod completion;
 mod containerd;
 #[cfg(target_os = "linux")]
 mod crash;

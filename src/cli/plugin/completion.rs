@@ -3,11 +3,16 @@
 //! The answer is cobra's: one candidate a line, with its description behind a tab, then `:N`,
 //! where 4 says that file names are no candidates and 0 leaves that to the shell.
 
+use std::time::Duration;
+
 use clap::builder::StyledStr;
 use clap::{Arg, CommandFactory as _, Parser as _};
 
 use super::docker::Docker;
 use super::{Cli, Globals};
+
+/// How long docker may take while somebody waits; its engine may be anywhere.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 const NO_FILES: &str = ":4\n";
 const DEFAULT: &str = ":0\n";
@@ -128,8 +133,8 @@ fn images(before: &[&str]) -> Option<Candidates> {
     // Options that are wrong are no reason to complete nothing: docker will say so.
     let line = std::iter::once(&"docker-generate").chain(before);
     let globals = Cli::try_parse_from(line).map_or_else(|_| Globals::default(), |cli| cli.globals);
-    let list =
-        Docker::new(&globals).output(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])?;
+    let line = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
+    let list = Docker::new(&globals).output(&line, PATIENCE)?;
     let named = list.lines().filter(|name| !name.contains("<none>"));
     Some(named.map(|name| (name.to_owned(), String::new())).collect())
 }

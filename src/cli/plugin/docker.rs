@@ -1,8 +1,12 @@
 //! The docker that runs the plugin: its engine is the one that is asked.
 
 use std::env;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::super::daemon::Client;
 use super::Globals;
@@ -32,12 +36,24 @@ impl Docker {
         Self { program, globals: globals.arguments() }
     }
 
-    /// What a command prints; `None` if it fails.
-    pub(super) fn output(&self, arguments: &[&str]) -> Option<String> {
+    /// What a command prints; `None` if it fails, or takes longer.
+    pub(super) fn output(&self, arguments: &[&str], limit: Duration) -> Option<String> {
         let mut command = Command::new(&self.program);
-        command.args(&self.globals).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
-        let output = command.output().ok()?;
-        output.status.success().then(|| String::from_utf8(output.stdout).ok())?
+        command.args(&self.globals).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().ok()?;
+        let mut stdout = child.stdout.take()?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            sender.send(stdout.read_to_string(&mut text).ok().map(|_| text))
+        });
+        let text = receiver.recv_timeout(limit).ok().flatten();
+        if text.is_none() {
+            // It may have ended by itself.
+            let _ = child.kill();
+        }
+        child.wait().ok().filter(ExitStatus::success).and(text)
     }
 }
 

@@ -137,10 +137,22 @@ impl Engine {
         }
     }
 
+    /// Names with tags of all images, sorted.
+    ///
+    /// # Errors
+    /// [`EngineError`] what is wrong with the answer.
+    pub fn names(&self) -> Result<Vec<String>, EngineError> {
+        let images = self.runtime.block_on(self.docker.list_images(None::<ListImagesOptions>));
+        let images = images.map_err(|error| request("the images", error))?;
+        let mut names: Vec<_> = images.into_iter().flat_map(|image| image.repo_tags).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
     /// Names of images that are similar; none if the engine does not say.
     fn similar(&self, name: &str) -> Vec<String> {
-        let images = self.runtime.block_on(self.docker.list_images(None::<ListImagesOptions>));
-        let names = images.unwrap_or_default().into_iter().flat_map(|image| image.repo_tags);
+        let names = self.names().unwrap_or_default().into_iter();
         let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let score = |other: &String| {
             let whole = strsim::jaro_winkler(name, other);
