@@ -106,12 +106,24 @@ impl Finding {
     }
 }
 
+/// Nothing of this program is older.
+const FIRST: Timestamp = Timestamp::constant(1_764_000_000, 0);
+
+/// When the program was built: the time of its sources, where the build says so, else [`FIRST`].
+fn built(epoch: &str) -> Timestamp {
+    let second = epoch.parse().ok().and_then(|second| Timestamp::from_second(second).ok());
+    second.map_or(FIRST, |time| time.max(FIRST))
+}
+
 /// Whether the clock can be right: signatures and certificates are judged by it.
 pub fn clock(now: Timestamp) -> Finding {
-    // The program did not exist before; a host without a battery starts in 1970.
-    let first = Timestamp::from_second(1_764_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
-    if now < first {
-        let text = format!("it is not {now}: certificates and expiry are judged by this clock");
+    // A host without a battery starts in 1970.
+    let built = built(option_env!("SOURCE_DATE_EPOCH").unwrap_or_default());
+    if now < built {
+        let text = format!(
+            "it is not {now}, the program is of {built}: certificates and expiry are judged by this \
+             clock"
+        );
         return Finding::new(Area::Clock, Severity::Problem, text).hint("date --set ...");
     }
     Finding::new(Area::Clock, Severity::Good, format!("{now}"))
@@ -126,7 +138,8 @@ fn validity(area: Area, what: &str, certificate: &Certificate, now: Timestamp) -
         Some(Finding::new(area, Severity::Problem, text))
     } else if now < from {
         let text = format!("{what}: certificate \"{subject}\" is not valid before {from}");
-        Some(Finding::new(area, Severity::Problem, text))
+        let hint = format!("if that is past the clock is wrong: it says {now}");
+        Some(Finding::new(area, Severity::Problem, text).hint(hint))
     } else if to.duration_since(now) < SOON {
         let text = format!("{what}: certificate \"{subject}\" expires at {to}");
         Some(Finding::new(area, Severity::Warning, text))

@@ -67,7 +67,7 @@ fn host(context: &Context) -> Result<Vec<Finding>, Failure> {
     Ok(found)
 }
 
-/// Whether there is a containerd, and whether it answers.
+/// Whether there is a containerd, whether it answers, and what it has.
 fn containerd(config: &Path) -> Finding {
     let places = match Places::load(config) {
         Ok(places) => places,
@@ -82,8 +82,13 @@ fn containerd(config: &Path) -> Finding {
                 .hint(format!("dockseal verify containerd:NAME --containerd-root {root}"))
         }
         (true, _) => match answers(&places.address.to_string_lossy()) {
-            Ok(()) => {
-                Finding::new(Area::Containerd, Severity::Good, format!("it answers at {address}"))
+            Ok(namespaces) => {
+                let namespaces = match &namespaces[..] {
+                    [] => "no namespaces".to_owned(),
+                    names => format!("namespaces {}", names.join(", ")),
+                };
+                let text = format!("it answers at {address}, root {root}, {namespaces}");
+                Finding::new(Area::Containerd, Severity::Good, text)
             }
             Err(error) => Finding::new(Area::Containerd, Severity::Warning, error),
         },
@@ -91,16 +96,17 @@ fn containerd(config: &Path) -> Finding {
 }
 
 #[cfg(feature = "containerd-grpc")]
-fn answers(address: &str) -> Result<(), String> {
+fn answers(address: &str) -> Result<Vec<String>, String> {
     use crate::content::containerd::ContentStore as _;
     use crate::content::containerd::grpc::Daemon;
 
     let daemon = Daemon::connect(address).map_err(|error| error.to_string())?;
-    daemon.namespaces().map(drop).map_err(|error| error.to_string())
+    let namespaces = daemon.namespaces().map_err(|error| error.to_string())?;
+    Ok(namespaces.iter().map(|it| it.as_str().to_owned()).collect())
 }
 
 #[cfg(not(feature = "containerd-grpc"))]
-fn answers(_: &str) -> Result<(), String> {
+fn answers(_: &str) -> Result<Vec<String>, String> {
     Err("this build can't speak to its socket; --containerd-root reads its files".to_owned())
 }
 

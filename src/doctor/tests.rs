@@ -3,6 +3,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::fsutil::{self, Mode};
+use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
+use crate::signature::signer::keys::SigningKeys;
+use crate::signature::x509;
 
 /// A node with the verifier in place.
 struct Node {
@@ -65,6 +68,9 @@ fn what_keeps_the_verifier_from_judging() {
             "disables the image verifier plugin",
         ),
         ("version = 3", "max_verifiers = 0", "max_verifiers is 0: every image is allowed"),
+        ("version = 3", "per_verifier_timeout = '0s'", "is 0s: every pull is refused"),
+        ("version = 3", "per_verifier_timeout = '200ms'", "is 200ms: a busy node"),
+        ("version = 3", "per_verifier_timeout = 10", "is no duration: containerd does not start"),
         ("version = 3", cri, "with max_concurrent_downloads = 5, CRI pulls by itself"),
     ] {
         let node = Node::new();
@@ -75,7 +81,7 @@ fn what_keeps_the_verifier_from_judging() {
     node.settings("version = 3", "max_verifiers = 1");
     node.write("bin/zzz", "#!/bin/sh\n", Mode::Executable);
     assert!(is_about(&node.problems(), "max_verifiers is 1: zzz in /bin are not asked"));
-    node.settings("version = 3", "max_verifiers = -1");
+    node.settings("version = 3", "max_verifiers = -1\nper_verifier_timeout = '1m'");
     assert_eq!(node.problems(), [""; 0]);
 }
 
@@ -138,8 +144,47 @@ fn who_may_change_the_verifier() {
     assert!(!places.is_set_up());
 }
 
+/// By the certificate of a key in testdata/notation, at several times.
+#[test]
+fn keys_whose_certificates_expire() {
+    let config = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/notation/valid");
+    let (key, chain) = (data.join("ec256.key"), data.join("ec256.chain.crt"));
+    let list = serde_json::json!({
+        "keys": [{"name": "k", "keyPath": key, "certPath": chain}],
+    });
+    fsutil::write_atomic(
+        &SigningKeys::path(config.path()),
+        list.to_string().as_bytes(),
+        Mode::Private,
+    )
+    .unwrap();
+    let chain = fsutil::read_bounded(&chain, 1 << 20).unwrap();
+    let leaf = x509::certificates_from_bytes(&chain).unwrap().remove(0);
+    let day = SignedDuration::from_hours(24);
+    let plugins = PluginDirectory::new("/nonexistent".into(), DEFAULT_TIMEOUT);
+    for (now, severity, words) in [
+        (leaf.not_before() - day, Severity::Problem, "is not valid before"),
+        (leaf.not_before() + day, Severity::Good, ""),
+        (leaf.not_after() - 20 * day, Severity::Warning, "expires at"),
+        (leaf.not_after() + day, Severity::Problem, "expired at"),
+    ] {
+        let found: Vec<_> = keys(config.path(), &plugins, now)
+            .into_iter()
+            .filter(|finding| finding.text.contains("certificate"))
+            .collect();
+        assert_eq!(found.is_empty(), severity == Severity::Good, "{now}: {found:?}");
+        assert!(found.iter().any(|it| it.severity == severity) || found.is_empty(), "{found:?}");
+        assert!(found.iter().all(|it| it.text.contains(words)), "{words}: {found:?}");
+    }
+}
+
 #[test]
 fn a_clock_that_can_not_be_right() {
+    assert_eq!(built("1795651200"), "2026-11-26T00:00:00Z".parse().unwrap());
+    for nothing in ["", "x", "-1", "1", "99999999999999999999"] {
+        assert_eq!(built(nothing), FIRST, "{nothing}");
+    }
     assert_eq!(clock(Timestamp::UNIX_EPOCH).severity, Severity::Problem);
     assert_eq!(clock("2026-11-26T00:00:00Z".parse().unwrap()).severity, Severity::Good);
 }

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::{Area, Finding, Severity, validity};
 use crate::trust::crls::CrlCache;
 use crate::trust::files::{FileWarning, Loaded, PolicyFileError, PolicyFiles, writable_by_others};
+use crate::trust::identity::TrustedIdentities;
 use crate::trust::level::LevelName;
+use crate::trust::lines::StatementLines;
 use crate::trust::policy::{PolicyKind, Statement};
 use crate::trust::store::{StoreRef, TrustStores};
 
@@ -27,14 +29,16 @@ pub fn check(
         if !files.exists(kind) && !kinds.contains(&kind) {
             continue;
         }
+        let document = files.read(kind).ok();
+        let lines = &document.map(|it| StatementLines::of(&it.bytes)).unwrap_or_default();
         match kind {
             PolicyKind::Oci => match files.load_oci() {
-                Ok(loaded) => trust.policy(&loaded, loaded.policy.statements(), now),
-                Err(error) => trust.no_policy(kind, &error),
+                Ok(loaded) => trust.policy(&loaded, loaded.policy.statements(), lines, now),
+                Err(error) => trust.no_policy(kind, &error, lines),
             },
             PolicyKind::Blob => match files.load_blob() {
-                Ok(loaded) => trust.policy(&loaded, loaded.policy.statements(), now),
-                Err(error) => trust.no_policy(kind, &error),
+                Ok(loaded) => trust.policy(&loaded, loaded.policy.statements(), lines, now),
+                Err(error) => trust.no_policy(kind, &error, lines),
             },
         }
     }
@@ -56,8 +60,13 @@ impl Trust {
         self.found.push(Finding::new(Area::Trust, severity, text));
     }
 
-    fn no_policy(&mut self, kind: PolicyKind, error: &PolicyFileError) {
-        let finding = Finding::new(Area::Trust, Severity::Problem, error.to_string());
+    fn no_policy(&mut self, kind: PolicyKind, error: &PolicyFileError, lines: &StatementLines) {
+        let line = match error {
+            PolicyFileError::Invalid { source, .. } => lines.line_of(source),
+            _ => None,
+        };
+        let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let finding = Finding::new(Area::Trust, Severity::Problem, format!("{error}{line}"));
         self.found.push(match (kind, error) {
             (PolicyKind::Oci, PolicyFileError::Missing { .. }) => {
                 finding.hint("dockseal policy init --name NAME --trust-store ca:STORE")
@@ -76,7 +85,13 @@ impl Trust {
         });
     }
 
-    fn policy<P>(&mut self, loaded: &Loaded<P>, statements: &[Statement], now: Timestamp) {
+    fn policy<P>(
+        &mut self,
+        loaded: &Loaded<P>,
+        statements: &[Statement],
+        lines: &StatementLines,
+        now: Timestamp,
+    ) {
         let (path, number) = (loaded.path.display(), statements.len());
         self.say(Severity::Good, format!("{path}: {number} statements"));
         for warning in &loaded.warnings {
@@ -84,14 +99,27 @@ impl Trust {
         }
         for statement in statements {
             let name = statement.name();
-            match statement.level().name() {
-                LevelName::Strict => {}
-                LevelName::Skip => self.say(
-                    Severity::Warning,
-                    format!("{path}: statement {name:?} has level skip: nothing is verified"),
+            let line = lines.line(name).unwrap_or(1);
+            let what = format!("{path}:{line}: statement {name:?}");
+            let level = statement.level();
+            let ignored: Vec<_> = level.unenforced().map(|kind| kind.to_string()).collect();
+            match level.name() {
+                LevelName::Skip => self
+                    .say(Severity::Warning, format!("{what} has level skip: nothing is verified")),
+                level if !ignored.is_empty() => self.say(
+                    Severity::Note,
+                    format!("{what} has level {level}: {} may fail", ignored.join(", ")),
                 ),
-                level => self
-                    .say(Severity::Note, format!("{path}: statement {name:?} has level {level}")),
+                _ => {}
+            }
+            if *statement.identities() == TrustedIdentities::Any {
+                let stores: Vec<_> =
+                    statement.all_stores().iter().map(ToString::to_string).collect();
+                let stores = stores.join(", ");
+                self.say(
+                    Severity::Note,
+                    format!("{what} trusts whoever has a certificate that {stores} leads to"),
+                );
             }
             for store in statement.all_stores() {
                 self.store(store, now);

@@ -7,12 +7,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
+
 use super::{Area, Finding, Severity};
 use crate::content::containerd::config::VerifierSettings;
 use crate::trust::files::writable_by_others;
 
 /// The verifier's program.
 const PROGRAM: &str = "dockseal-containerd-verifier";
+
+/// Verifying takes a hundredth of that; starting a process on a busy node may take long.
+const ENOUGH: SignedDuration = SignedDuration::from_secs(2);
 
 /// Where containerd's configuration and the verifier's are.
 #[derive(Clone, Debug)]
@@ -55,6 +60,7 @@ pub fn check(places: &VerifierPlaces) -> Vec<Finding> {
         problem(format!("{config}: with {setting}, CRI pulls by itself and asks no verifier"))
             .hint("remove it; the number of downloads belongs to io.containerd.transfer.v1.local")
     }));
+    found.extend(timeout(&settings));
     found.extend(directory(&settings));
     let signatures = places.root.join("signatures");
     let is_elsewhere = places.root.join("verifier.json").exists();
@@ -69,6 +75,26 @@ pub fn check(places: &VerifierPlaces) -> Vec<Finding> {
         found.insert(0, Finding::new(Area::Verifier, Severity::Good, text));
     }
     found
+}
+
+/// What is wrong with the time that a verifier has.
+fn timeout(settings: &VerifierSettings) -> Option<Finding> {
+    let (severity, text) = match settings.timeout {
+        None => (
+            Severity::Problem,
+            "per_verifier_timeout is no duration: containerd does not start".to_owned(),
+        ),
+        Some(time) if !time.is_positive() => {
+            (Severity::Problem, format!("per_verifier_timeout is {time:#}: every pull is refused"))
+        }
+        Some(time) if time < ENOUGH => (
+            Severity::Warning,
+            format!("per_verifier_timeout is {time:#}: a busy node refuses pulls by chance"),
+        ),
+        Some(_) => return None,
+    };
+    let hint = "leave it out: 10s is what containerd gives each verifier";
+    Some(Finding::new(Area::Verifier, severity, text).hint(hint))
 }
 
 fn directory(settings: &VerifierSettings) -> Vec<Finding> {

@@ -16,6 +16,7 @@ pub mod crls;
 pub mod files;
 pub mod identity;
 pub mod level;
+pub mod lines;
 pub mod policy;
 pub mod scope;
 pub mod store;

@@ -21,6 +21,7 @@ fn a_host_that_is_ready() {
     doctor(&host, &[]).code(0).stdout_eq(str![[r#"
 ok       clock: [TIME]
 ok       trust: [HOST]/config/trustpolicy.oci.json: 1 statements
+note     trust: [HOST]/config/trustpolicy.oci.json:1: statement "all" trusts whoever has a certificate that ca:notary leads to
 ok       trust: trust store ca:notary: 1 certificates
 ok       keys: 1 signing keys, ec256 is the default
 warning  keys: key ec256: [DATA]valid/ec256.key can be read by others than its owner
@@ -38,6 +39,41 @@ note     verifier: containerd's image verifier is not set up
     let report: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_eq!(report["verdict"], "healthy");
     assert_eq!(report["findings"][0]["area"], "clock");
+}
+
+/// Findings about a policy name the line.
+#[test]
+fn statements_of_a_policy_are_named_with_their_line() {
+    let host = Host::ready();
+    let statement = |name: &str, scope: &str, level: &str| {
+        format!(
+            "    {{\n      \"name\": {name:?}, \"registryScopes\": [{scope:?}],\n      \
+             \"signatureVerification\": {{\"level\": {level:?}}},\n      \"trustStores\": \
+             [\"ca:notary\"], \"trustedIdentities\": [\"x509.subject: C=US, ST=WA, O=x\"]\n    }}"
+        )
+    };
+    let policy = |statements: &[String]| {
+        let statements = statements.join(",\n");
+        let text =
+            format!("{{\n  \"version\": \"1.0\",\n  \"trustPolicies\": [\n{statements}\n  ]\n}}\n");
+        host.write("config/trustpolicy.oci.json", text);
+    };
+    let said = |code: i32| {
+        let output = doctor(&host, &[]).code(code);
+        String::from_utf8_lossy(&output.get_output().stdout).into_owned()
+    };
+    let strict = statement("one", "registry.example/one", "strict");
+    policy(&[strict.clone(), statement("two", "registry.example/two", "audit")]);
+    let words = "trustpolicy.oci.json:9: statement \"two\" has level audit: authenticity, \
+                 authenticTimestamp, expiry, revocation may fail";
+    let text = said(0);
+    assert!(text.contains(words) && !text.contains("statement \"one\""), "{text}");
+    policy(&[strict.clone(), strict, statement("two", "registry.example/two", "lax")]);
+    let text = said(12);
+    assert!(text.contains("same name \"one\"") && text.contains("json), line 9\n"), "{text}");
+    policy(&[statement("two", "registry.example/two", "lax")]);
+    let text = said(12);
+    assert!(text.contains("level \"lax\"") && text.contains("json), line 4\n"), "{text}");
 }
 
 /// What is wrong is said with what helps, and the exit status tells.
@@ -92,7 +128,7 @@ fn what_will_be_wrong_is_a_warning() {
     let said = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
     for words in [
         "config can be changed by others than its owner (mode 0777)\n         hint: chmod go-w",
-        "statement \"all\" has level skip: nothing is verified",
+        "config/trustpolicy.oci.json:1: statement \"all\" has level skip: nothing is verified",
         "key a: [HOST]/a.key can be read by others than its owner\n         hint: chmod go= ",
     ] {
         let words =

@@ -3,7 +3,7 @@
 //! The scripts know neither commands nor names: they hand over the words that were typed, without
 //! the program's name, and N, which of them is to be completed. The answer has one candidate a line,
 //! with its description behind a tab. Nothing is asked that is not on this host, and nobody is
-//! waited for longer than [`PATIENCE`].
+//! waited for longer than a second.
 
 mod values;
 

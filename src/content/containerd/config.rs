@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::fsutil::{self, FileError};
@@ -76,6 +77,9 @@ pub struct VerifierSettings {
     pub bin_dir: PathBuf,
     /// How many of them; a negative number is no limit.
     pub max_verifiers: i64,
+    /// How long each of them may take before it is killed and the pull refused; `None` where it is no
+    /// duration, and containerd does not start.
+    pub timeout: Option<SignedDuration>,
     /// Settings with which CRI pulls by itself and asks nobody.
     pub local_pull: Vec<String>,
 }
@@ -87,6 +91,7 @@ impl VerifierSettings {
     const PLUGIN: &str = "io.containerd.image-verifier.v1.bindir";
     const BIN_DIR: &str = "/opt/containerd/image-verifier/bin";
     const MAX_VERIFIERS: i64 = 10;
+    const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
     /// CRI's image service: version 3, and version 2.
     const CRI: [&str; 2] = ["io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri"];
 
@@ -131,9 +136,18 @@ impl VerifierSettings {
             is_disabled: disabled.into_iter().flatten().any(|it| it.as_str() == Some(Self::PLUGIN)),
             bin_dir: directory.unwrap_or(Self::BIN_DIR).into(),
             max_verifiers: number("max_verifiers").unwrap_or(Self::MAX_VERIFIERS),
+            timeout: match ours.and_then(|it| it.get("per_verifier_timeout")) {
+                Some(value) => value.as_str().and_then(duration),
+                None => Some(Self::TIMEOUT),
+            },
             local_pull: Self::CRI.iter().filter_map(|it| plugin(it)).flat_map(local_pull).collect(),
         }
     }
+}
+
+/// A duration as Go writes them.
+fn duration(text: &str) -> Option<SignedDuration> {
+    if text == "0" { Some(SignedDuration::ZERO) } else { text.parse().ok() }
 }
 
 /// The settings of CRI's image service with which it pulls by itself.
@@ -264,6 +278,20 @@ mod tests {
         assert_eq!(plain, VerifierSettings::load(Path::new("/no/such/file")).unwrap());
         assert_eq!(plain.bin_dir, Path::new("/opt/containerd/image-verifier/bin"));
         assert_eq!((plain.version, plain.max_verifiers, plain.is_disabled), (3, 10, false));
+        assert_eq!(plain.timeout, Some(SignedDuration::from_secs(10)));
+        for (value, expected) in [
+            ("'1m30s'", Some(90_000)),
+            ("'250ms'", Some(250)),
+            ("'1.5s'", Some(1500)),
+            ("'0'", Some(0)),
+            ("'-2s'", Some(-2000)),
+            ("'soon'", None),
+            ("10", None),
+        ] {
+            let plugin = "[plugins.'io.containerd.image-verifier.v1.bindir']";
+            let found = settings(&format!("version = 3\n{plugin}\nper_verifier_timeout = {value}"));
+            assert_eq!(found.timeout, expected.map(SignedDuration::from_millis), "{value}");
+        }
         assert_eq!(settings("").version, 1);
         let all = settings(
             "version = 3\ndisabled_plugins = ['a', 'io.containerd.image-verifier.v1.bindir']\n\
