@@ -55,6 +55,7 @@ documents! {
     archives "docs/archives.md",
     containerd "docs/containerd.md",
     docker_trust "docs/docker-trust.md",
+    install "docs/install.md",
     keys "docs/keys.md",
     kits "docs/kits.md",
     kubernetes "docs/kubernetes.md",
