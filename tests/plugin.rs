@@ -242,6 +242,12 @@ fn the_real_docker_client() {
         said(&["__complete", "generate", "manifest", "--go-gzip", ""]),
         "go1.8\ngo1.27\n:4\n"
     );
+    let engine = engine::start(Mock::graph("go1.19.8", "graph-20.10-dup"));
+    // docker leaves out options that stand before the plugin's name.
+    assert_eq!(
+        said(&["__complete", "generate", "manifest", "-H", &engine.host(), ""]),
+        "net-monitor:v1\nbusybox:1.36\n:4\n"
+    );
     // No engine, no names: the shell is left to itself.
     assert_eq!(said(&["__complete", "generate", "manifest", ""]), ":0\n");
     let archive = || fs::File::open(case("graph-20.10-dup").join("image.tar")).unwrap();
