@@ -120,7 +120,17 @@ fn verifier(places: &VerifierPlaces, context: &Context) -> Vec<Finding> {
     let files = PolicyFiles::new(&places.root);
     let cache = CrlCache::new(&places.root);
     let trust = doctor::trust(&places.root, &files, &[PolicyKind::Oci], Some(&cache), context.now);
-    found.extend(trust.into_iter().map(|finding| Finding { area: Area::Verifier, ..finding }));
+    // Commands that help are about the verifier's directory.
+    let root = places.root.display();
+    let hint = |hint: String| match hint.starts_with("dockseal ") {
+        true => format!("NOTATION_CONFIG={root} {hint}"),
+        false => hint,
+    };
+    found.extend(trust.into_iter().map(|finding| Finding {
+        area: Area::Verifier,
+        hint: finding.hint.map(hint),
+        ..finding
+    }));
     found
 }
 

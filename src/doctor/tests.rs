@@ -77,6 +77,13 @@ fn what_keeps_the_verifier_from_judging() {
         node.settings(top, plugin);
         assert!(is_about(&node.problems(), words), "{words}: {:?}", node.problems());
     }
+    for setting in ["mirrors.x]\nendpoint = []", "configs.x.auth]\nusername = 'x'", "auths.x]"] {
+        let node = Node::new();
+        let plugin = format!("[plugins.'io.containerd.cri.v1.images'.registry.{setting}");
+        node.settings("version = 3", &plugin);
+        let name = setting.split('.').next().unwrap();
+        assert!(is_about(&node.problems(), &format!("with registry.{name}, CRI pulls")), "{name}");
+    }
     let node = Node::new();
     node.settings("version = 3", "max_verifiers = 1");
     node.write("bin/zzz", "#!/bin/sh\n", Mode::Executable);

@@ -57,8 +57,17 @@ pub fn check(places: &VerifierPlaces) -> Vec<Finding> {
         ))),
     }
     found.extend(settings.local_pull.iter().map(|setting| {
+        let hint = match setting.split(['.', ' ']).next() {
+            Some("registry") => {
+                "remove it; hosts.toml files below registry.config_path say the same"
+            }
+            Some("max_concurrent_downloads") => {
+                "remove it; the number of downloads belongs to io.containerd.transfer.v1.local"
+            }
+            _ => "remove it",
+        };
         problem(format!("{config}: with {setting}, CRI pulls by itself and asks no verifier"))
-            .hint("remove it; the number of downloads belongs to io.containerd.transfer.v1.local")
+            .hint(hint)
     }));
     found.extend(timeout(&settings));
     found.extend(directory(&settings));

@@ -80,7 +80,7 @@ fn statements_of_a_policy_are_named_with_their_line() {
 #[test]
 fn what_is_wrong_is_found() {
     type Change = fn(&Host);
-    let cases: [(Change, &str); 7] = [
+    let cases: [(Change, &str); 8] = [
         (
             |host| fs::remove_file(host.path("config/trustpolicy.oci.json")).unwrap(),
             "dockseal policy init",
@@ -96,6 +96,12 @@ fn what_is_wrong_is_found() {
             "No such file or directory",
         ),
         (|host| host.write("config/plugins/p/other", ""), "problem  keys: plugin p: "),
+        (
+            |host| {
+                fs::create_dir(host.path("verifier")).unwrap();
+            },
+            "hint: NOTATION_CONFIG=verifier dockseal policy init",
+        ),
         (
             |host| {
                 fs::create_dir(host.path("verifier")).unwrap();
