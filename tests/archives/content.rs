@@ -211,6 +211,40 @@ fn s4_an_image_that_says_it_is_none() {
     }
 }
 
+/// `ctr images export` lists a signature that has an image record beside the images, in both views.
+#[test]
+fn a_signature_that_has_a_record_is_no_image() {
+    let expected = manifest(&containerd().tar()).unwrap().bytes;
+    let mut members = containerd();
+    let (config, envelope) = (members.blob(b"{}"), members.blob(b"an envelope"));
+    let mut signature: Value = serde_json::from_str(&oci_manifest(
+        "{}",
+        &[descriptor("application/jose+json", &envelope, b"an envelope")],
+    ))
+    .unwrap();
+    signature["config"]["mediaType"] = json!("application/vnd.cncf.notary.signature");
+    signature["subject"] =
+        serde_json::from_slice::<Value>(members.get("index.json")).unwrap()["manifests"][0].clone();
+    let signature = signature.to_string();
+    let digest = members.blob(signature.as_bytes());
+    let listed: Value = serde_json::from_str(&index(&signature, &digest)).unwrap();
+    let entry = json!({"Config": blob_name(&config), "RepoTags": [format!("test@{digest}")],
+                       "Layers": [blob_name(&envelope)]});
+    for (name, list, more) in
+        [("index.json", "/manifests", &listed["manifests"][0]), ("manifest.json", "", &entry)]
+    {
+        let bytes = members.get(name);
+        let mut document: Value = serde_json::from_slice(bytes).unwrap();
+        document.pointer_mut(list).and_then(Value::as_array_mut).unwrap().push(more.clone());
+        *bytes = document.to_string().into_bytes();
+    }
+    assert_eq!(manifest(&members.tar()).unwrap().bytes, expected);
+    // Alone it is nothing.
+    *members.get("manifest.json") = json!([entry]).to_string().into_bytes();
+    let error = manifest(&members.without("index.json").tar()).unwrap_err();
+    assert_eq!(exit_code(&error), MALFORMED, "{error}");
+}
+
 /// An image that no engine finds is told, and no archive of an engine holds one.
 #[test]
 fn s4_an_image_that_nothing_leads_to() {

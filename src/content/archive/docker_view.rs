@@ -91,6 +91,9 @@ impl DockerView {
         let mut has_layer_sources = true;
         let mut images: Vec<DockerImage> = Vec::new();
         for entry in &entries {
+            if entry.is_artifact(archive)? {
+                continue;
+            }
             let image = DockerImage::read(archive, entry)?;
             has_layer_sources &= entry.check_sources(&image)?;
             match images.iter_mut().find(|other| other.config.digest == image.config.digest) {
@@ -104,12 +107,22 @@ impl DockerView {
                 }
             }
         }
+        if images.is_empty() {
+            return Err(ArchiveError::NoImage);
+        }
         let ends_with_newline = bytes.last() == Some(&b'\n');
         Ok(Some(Self { images, has_layer_sources, ends_with_newline }))
     }
 }
 
 impl Entry {
+    /// Whether it is of a signature or the like: `ctr images export` lists whatever has an image
+    /// record. No engine makes an image of the empty config that those have.
+    fn is_artifact(&self, archive: &Archive) -> Result<bool, ArchiveError> {
+        let name = archive.resolve("config", &self.config)?;
+        Ok(archive.document("config", name)? == b"{}")
+    }
+
     /// Whether every DiffID has a `LayerSources` entry; each must name the DiffID as its digest
     /// unless it is a foreign layer's.
     fn check_sources(&self, image: &DockerImage) -> Result<bool, ArchiveError> {
