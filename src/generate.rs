@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use self::cache::{LayerCache, Pruned};
 pub use self::containerd::in_containerd;
-pub use self::encode::compress_layer;
+pub use self::encode::{compress_layer, compressed_layer};
 pub use self::error::GenerateError;
 pub use self::given::GivenManifest;
 pub use self::layer_source::{sizes_in_archive, sizes_in_manifest};

@@ -87,6 +87,20 @@ pub fn compress_layer(
     gzip.finish()?.flush()
 }
 
+/// What [`compress_layer`] writes, if that is all that is asked.
+///
+/// # Errors
+/// What the reader returns.
+pub fn compressed_layer(
+    generation: Generation,
+    threads: NonZero<usize>,
+    layer: &mut dyn Read,
+) -> io::Result<Blob> {
+    let mut sink = Sink { hasher: Algorithm::Sha256.hasher(), size: 0 };
+    compress_layer(generation, threads, layer, &mut sink)?;
+    Ok(Blob { digest: sink.hasher.finish(), size: sink.size })
+}
+
 /// Hashes and counts; keeps nothing.
 struct Sink {
     hasher: Hasher,

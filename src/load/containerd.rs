@@ -107,12 +107,10 @@ fn of_blob<'a>(
     let compressed_by = match image.origin {
         _ if is_stored => None,
         Origin::Rendered(generation) if blob.diff_id.is_some() => Some(generation),
-        _ => {
-            return Err(LoadError::OtherForm {
-                member: blob.member.clone(),
-                digest: digest.clone(),
-            });
+        Origin::Given if blob.diff_id.as_ref() == Some(&blob.stored.digest) => {
+            Some(compressor_of(archive, blob, to)?)
         }
+        _ => return Err(other_form(blob)),
     };
     let is_document = media_type::is_manifest(&blob.descriptor.media_type)
         || media_type::is_index(&blob.descriptor.media_type);
@@ -130,6 +128,44 @@ fn of_blob<'a>(
     Ok(NewContent { digest, size, labels, fill: Box::new(fill) })
 }
 
+/// The generation that makes of an uncompressed layer what a carried manifest names. It does not say
+/// who made it: both are tried.
+fn compressor_of(
+    archive: &Archive,
+    blob: &BoundBlob,
+    to: &Destination<'_>,
+) -> Result<Generation, LoadError> {
+    for generation in [Generation::Go1_8, Generation::Go1_27] {
+        let mut layer = checked(archive, blob, &())?;
+        let made = generate::compressed_layer(generation, to.threads, &mut layer)?;
+        if made.digest == blob.descriptor.digest && made.size == blob.descriptor.size {
+            return Ok(generation);
+        }
+    }
+    Err(other_form(blob))
+}
+
+fn other_form(blob: &BoundBlob) -> LoadError {
+    let (member, digest) = (blob.member.clone(), blob.descriptor.digest.clone());
+    LoadError::OtherForm { member, digest }
+}
+
+/// What a blob was when it was verified, or an error.
+fn checked<'a>(
+    archive: &'a Archive,
+    blob: &'a BoundBlob,
+    progress: &'a dyn Progress,
+) -> io::Result<Checked<'a>> {
+    Ok(Checked {
+        inner: archive.open(&blob.member).map_err(io::Error::other)?,
+        hasher: Some(blob.stored.digest.algorithm().hasher()),
+        read: 0,
+        expected: (&blob.stored.digest, blob.stored.size),
+        member: &blob.member,
+        progress,
+    })
+}
+
 /// Writes a blob as its descriptor has it.
 fn fill(
     archive: &Archive,
@@ -139,15 +175,7 @@ fn fill(
     progress: &dyn Progress,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let inner = archive.open(&blob.member).map_err(io::Error::other)?;
-    let mut checked = Checked {
-        inner,
-        hasher: Some(blob.stored.digest.algorithm().hasher()),
-        read: 0,
-        expected: (&blob.stored.digest, blob.stored.size),
-        member: &blob.member,
-        progress,
-    };
+    let mut checked = checked(archive, blob, progress)?;
     match compressed_by {
         None => io::copy(&mut checked, out).map(drop),
         Some(generation) => generate::compress_layer(generation, threads, &mut checked, out),

@@ -42,7 +42,7 @@ fn assert_refused(members: &Members, documents: &[&str], code: u8, message: &str
 }
 
 /// A manifest whose layers a compressor made that is none of the engine's.
-fn manifest() -> Value {
+pub(crate) fn manifest() -> Value {
     let layers = layers().into_iter().map(|layer| {
         let layer = gzip(&layer);
         let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";

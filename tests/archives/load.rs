@@ -10,7 +10,8 @@ use dockseal::content::containerd::{
     NewContent,
 };
 use dockseal::content::limits::Limits;
-use dockseal::generate::{self, Generated};
+use dockseal::generate::{self, Generated, GivenManifest, Options, Origin};
+use dockseal::gogzip::Generation;
 use dockseal::image::digest::Digest;
 use dockseal::load::{CleanArchive, Destination, LoadError, Names, into_containerd};
 
@@ -158,21 +159,53 @@ fn a_store_gets_the_signed_manifest_and_what_it_names() {
         let file = file(&members);
         let source = Source::File(file.try_clone().unwrap());
         let image = generate::manifest(source, &options(), &()).unwrap();
-        let store = Memory::default();
-        import(&read(&file), &image, &store).unwrap();
-        let target = image.descriptor.digest.to_string();
-        assert_eq!(*store.records.borrow(), [("docker.io/lab/x:1".to_owned(), target.clone())]);
-        // Everything can be reached from the record by labels, and is there.
-        let (labels, content) = (store.labels.borrow(), store.content.borrow());
-        let mut pending = vec![target];
-        let mut reached = BTreeSet::new();
-        while let Some(digest) = pending.pop() {
-            assert!(content.contains_key(&digest), "{digest} is missing");
-            pending.extend(labels[&digest].values().cloned());
-            reached.insert(digest);
-        }
-        assert!(reached.len() >= 3 && reached.len() == content.len(), "{reached:?}");
+        assert_whole(&read(&file), &image);
     }
+}
+
+/// The same where an archive carries the manifest, which does not say what compressed the layers.
+#[test]
+fn a_carried_manifest_is_enough_if_an_engine_compressed_the_layers() {
+    for generation in [Generation::Go1_8, Generation::Go1_27] {
+        for members in [docker(), graph()] {
+            let file = file(&members);
+            let source = || Source::File(file.try_clone().unwrap());
+            let options = Options { generation: Some(generation), ..options() };
+            let pushed = generate::manifest(source(), &options, &()).unwrap();
+            let given = GivenManifest::new(pushed.bytes.clone(), []).unwrap();
+            let image = generate::against(source(), &given, &self::options(), &()).unwrap();
+            assert_eq!(image.origin, Origin::Given);
+            assert_whole(&read(&file), &image);
+        }
+    }
+    // Somebody else's compressor made the layers that this one names.
+    let file = file(&graph());
+    let named = crate::given::manifest().to_string().into_bytes();
+    let given = GivenManifest::new(named, []).unwrap();
+    let source = Source::File(file.try_clone().unwrap());
+    let image = generate::against(source, &given, &options(), &()).unwrap();
+    let store = Memory::default();
+    let error = import(&read(&file), &image, &store).unwrap_err();
+    assert!(matches!(error, LoadError::OtherForm { .. }), "{error}");
+    assert!(store.records.borrow().is_empty());
+}
+
+/// Everything can be reached from the record by labels, and is there.
+#[track_caller]
+fn assert_whole(archive: &Archive, image: &Generated) {
+    let store = Memory::default();
+    import(archive, image, &store).unwrap();
+    let target = image.descriptor.digest.to_string();
+    assert_eq!(*store.records.borrow(), [("docker.io/lab/x:1".to_owned(), target.clone())]);
+    let (labels, content) = (store.labels.borrow(), store.content.borrow());
+    let mut pending = vec![target];
+    let mut reached = BTreeSet::new();
+    while let Some(digest) = pending.pop() {
+        assert!(content.contains_key(&digest), "{digest} is missing");
+        pending.extend(labels[&digest].values().cloned());
+        reached.insert(digest);
+    }
+    assert!(reached.len() >= 3 && reached.len() == content.len(), "{reached:?}");
 }
 
 /// As for clean archives: whatever changes after the verification never becomes an image.
