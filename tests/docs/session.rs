@@ -85,7 +85,7 @@ pub(crate) fn run(document: &Document, have: &BTreeSet<String>) -> Result<(), St
             wrong.push(Wrong { command, output, code, reason });
         }
     }
-    if env::var_os("DOCKSEAL_DOCS_UPDATE").is_some() {
+    if env::var_os("DOCKSEAL_DOCS_UPDATE").is_some_and(|it| !it.is_empty()) {
         update(document, &wrong);
     }
     if wrong.is_empty() {
