@@ -117,11 +117,13 @@ impl<'a> CleanArchive<'a> {
     /// one, or the one that the archive names for them.
     fn docker_image(&self, image: &Generated) -> Result<Option<(Digest, Vec<String>)>, LoadError> {
         let mut manifests: Vec<Manifest> = Vec::new();
+        let mut walk = self.archive.walk();
         for blob in &image.blobs {
             let descriptor = &blob.descriptor;
             if media_type::is_manifest(&descriptor.media_type)
                 && !descriptor.is_attestation()
-                && let Document::Manifest(manifest) = self.archive.manifest(descriptor)?.document
+                && let Document::Manifest(manifest) =
+                    self.archive.manifest(descriptor, &mut walk)?.document
                 && media_type::is_config(&manifest.config.media_type)
             {
                 manifests.push(manifest);

@@ -19,7 +19,10 @@ pub struct Limits {
     pub link_depth: usize,
     /// Deepest nesting of indexes.
     pub index_depth: usize,
-    /// Most bytes of JSON documents that are kept in memory. 64 MiB.
+    /// Most manifests, indexes and configs that one walk over an archive reads, each as often as it is
+    /// listed: 10,000 manifests with a config of their own.
+    pub listed_documents: usize,
+    /// Most bytes of JSON documents that are kept in memory, or read in one walk. 64 MiB.
     pub document_bytes: u64,
     /// Most memory for the dictionary of zstd or xz. 128 MiB.
     pub window_bytes: u64,
@@ -36,6 +39,7 @@ impl Default for Limits {
             name_bytes: 4096,
             link_depth: 10,
             index_depth: 4,
+            listed_documents: 20_000,
             document_bytes: 64 << 20,
             window_bytes: 128 << 20,
         }

@@ -37,8 +37,8 @@ pub fn in_containerd(
     progress: &dyn Progress,
 ) -> Result<Generated, GenerateError> {
     let content = ImageContent::new(store, found);
-    let mut nodes = 0;
-    let tree = Tree::read(&content, &found.record.target, 0, &mut nodes)?;
+    let walk = || Walk { nodes: 0, bytes: 0, limit: options.limits.document_bytes };
+    let tree = Tree::read(&content, &found.record.target, 0, &mut walk())?;
     let chosen = match &options.platform {
         None => &tree,
         Some(wanted) => platform(&content, &tree, wanted)?,
@@ -48,7 +48,8 @@ pub fn in_containerd(
         notes.push(Note::AlsoIn(found.also.clone()));
     }
     chosen.check(&content, options.content, &mut notes)?;
-    let mut binder = Binder { content: &content, found, options, progress, bound: Vec::new() };
+    let (bound, walk) = (Vec::new(), walk());
+    let mut binder = Binder { content: &content, found, options, progress, bound, walk };
     binder.bind(chosen)?;
     Ok(Generated {
         bytes: chosen.raw.bytes.clone(),
@@ -58,6 +59,43 @@ pub fn in_containerd(
         blobs: binder.bound,
         notes,
     })
+}
+
+/// What was read while indexes were followed. An index may list one manifest many times, and each time
+/// counts.
+struct Walk {
+    nodes: usize,
+    bytes: u64,
+    /// Most bytes.
+    limit: u64,
+}
+
+impl Walk {
+    /// Counts a manifest or an index that is about to be read.
+    fn node(&mut self, own: &Descriptor, depth: usize) -> Result<(), ContainerdError> {
+        self.nodes += 1;
+        let limit = |what: &str, limit: usize| {
+            let what = format!("{what} below {}", own.digest);
+            Err(ContainerdError::Limit { what, limit: limit as u64 })
+        };
+        if depth > MAX_DEPTH {
+            return limit("the nesting of indexes", MAX_DEPTH);
+        }
+        if self.nodes > MAX_NODES {
+            return limit("the number of manifests", MAX_NODES);
+        }
+        self.document(own)
+    }
+
+    /// Counts a document that is about to be read: no more is read than its descriptor says.
+    fn document(&mut self, own: &Descriptor) -> Result<(), ContainerdError> {
+        self.bytes = self.bytes.saturating_add(own.size);
+        if self.bytes <= self.limit {
+            return Ok(());
+        }
+        let what = "the sum of all manifests and configs of the image".to_owned();
+        Err(ContainerdError::Limit { what, limit: self.limit })
+    }
 }
 
 /// A manifest or index with what is below it.
@@ -79,19 +117,9 @@ impl Tree {
         content: &ImageContent<'_>,
         own: &Descriptor,
         depth: usize,
-        nodes: &mut usize,
+        walk: &mut Walk,
     ) -> Result<Self, ContainerdError> {
-        *nodes += 1;
-        let limit = |what: &str, limit: usize| {
-            let what = format!("{what} below {}", own.digest);
-            Err(ContainerdError::Limit { what, limit: limit as u64 })
-        };
-        if depth > MAX_DEPTH {
-            return limit("the nesting of indexes", MAX_DEPTH);
-        }
-        if *nodes > MAX_NODES {
-            return limit("the number of manifests", MAX_NODES);
-        }
+        walk.node(own, depth)?;
         let raw = content.manifest(own)?;
         let (mut children, mut missing_children) = (Vec::new(), Vec::new());
         let (mut missing_blobs, mut platform) = (Vec::new(), own.platform.clone());
@@ -106,6 +134,7 @@ impl Tree {
                 let has_config =
                     || is_image(manifest) && missing_blobs.iter().all(|it| it.0 != CONFIG);
                 if platform.is_none() && has_config() {
+                    walk.document(&manifest.config)?;
                     let told = content.config(&manifest.config)?.platform;
                     platform = Some(told).filter(|it| !it.os.is_empty());
                 }
@@ -113,7 +142,7 @@ impl Tree {
             Document::Index(index) => {
                 for child in &index.manifests {
                     if content.has(&child.digest)? {
-                        children.push(Self::read(content, child, depth + 1, nodes)?);
+                        children.push(Self::read(content, child, depth + 1, walk)?);
                     } else {
                         missing_children.push(child.clone());
                     }
@@ -229,6 +258,7 @@ struct Binder<'a> {
     options: &'a Options,
     progress: &'a dyn Progress,
     bound: Vec<BoundBlob>,
+    walk: Walk,
 }
 
 impl Binder<'_> {
@@ -271,6 +301,7 @@ impl Binder<'_> {
             }
             return Ok(());
         }
+        self.walk.document(&manifest.config)?;
         let config = self.content.config(&manifest.config)?;
         self.push(&manifest.config, None);
         if config.diff_ids.len() != manifest.layers.len() {

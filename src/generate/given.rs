@@ -8,14 +8,18 @@
 //! any tool compressed, and no encoder is needed: images that were built by BuildKit, pulled,
 //! loaded and saved again are bound to what was signed, byte for byte.
 
-use std::collections::BTreeMap;
+mod below;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::below::Below;
 use super::error::GenerateError;
 use super::select::{Choosable, matches, select};
 use super::views::{bound, images_below};
 use super::{BoundBlob, BoundBy, Content, Context, Generated, Note, Origin};
 use crate::content::archive::{
-    Archive, ArchiveError, DockerImage, DockerView, Measured, NoEncoders, OciEntry, OciView,
+    Archive, ArchiveError, DockerImage, DockerView, Measured, NoEncoders, OciEntry, OciView, Walk,
 };
 use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
@@ -30,7 +34,7 @@ use crate::image::reference::Reference;
 pub struct GivenManifest {
     target: RawManifest,
     /// Documents below the target, by their digest.
-    below: BTreeMap<Digest, Vec<u8>>,
+    below: BTreeMap<Digest, Arc<[u8]>>,
 }
 
 impl GivenManifest {
@@ -39,13 +43,14 @@ impl GivenManifest {
     ///
     /// # Errors
     /// When the first is no manifest or index.
-    pub fn new(
+    pub fn new<Bytes: Into<Arc<[u8]>>>(
         target: Vec<u8>,
-        below: impl IntoIterator<Item = Vec<u8>>,
+        below: impl IntoIterator<Item = Bytes>,
     ) -> Result<Self, ManifestError> {
+        let below = below.into_iter().map(Into::into);
         Ok(Self {
             target: RawManifest::parse(target, None)?,
-            below: below.into_iter().map(|bytes| (Digest::sha256(&bytes), bytes)).collect(),
+            below: below.map(|bytes: Arc<[u8]>| (Digest::sha256(&bytes), bytes)).collect(),
         })
     }
 
@@ -60,19 +65,21 @@ impl GivenManifest {
         &self,
         archive: &Archive,
         descriptor: &Descriptor,
-    ) -> Result<Option<RawManifest>, GenerateError> {
+        walk: &mut Walk,
+    ) -> Result<Option<RawManifest>, ArchiveError> {
         if let Some(bytes) = self.below.get(&descriptor.digest) {
+            walk.read(bytes)?;
             let (expected, found) = (descriptor.size, bytes.len() as u64);
             if expected != found {
                 let what = format!("manifest {}", descriptor.digest);
-                return Err(ArchiveError::Size { what, expected, found }.into());
+                return Err(ArchiveError::Size { what, expected, found });
             }
-            let read = RawManifest::parse(bytes.clone(), Some(&descriptor.media_type));
+            let read = RawManifest::parse(bytes.to_vec(), Some(&descriptor.media_type));
             let name = descriptor.digest.to_string();
             return Ok(Some(read.map_err(|source| ArchiveError::Manifest { name, source })?));
         }
         match archive.blob(&descriptor.digest) {
-            Some(_) => Ok(Some(archive.manifest(descriptor)?)),
+            Some(_) => Ok(Some(archive.manifest(descriptor, walk)?)),
             None => Ok(None),
         }
     }
@@ -119,6 +126,7 @@ impl Held {
         archive: &Archive,
         entry: &OciEntry,
         manifest: &Manifest,
+        walk: &mut Walk,
     ) -> Result<Option<Self>, ArchiveError> {
         let member = |digest: &Digest| archive.blob(digest).map(str::to_owned);
         let layers: Option<Vec<_>> =
@@ -130,8 +138,7 @@ impl Held {
         ) else {
             return Ok(None);
         };
-        let config = ImageConfig::parse(archive.document("config", &config_member)?)
-            .map_err(|source| ArchiveError::Config { name: config_member.clone(), source })?;
+        let config = archive.config(&config_member, walk)?;
         bound(format!("config {config_member}"), &manifest.config.digest, &config.digest)?;
         let mut other_names = entry.ref_names.clone();
         other_names.push(entry.descriptor.digest.to_string());
@@ -148,9 +155,11 @@ fn held(
 ) -> Result<Vec<Held>, ArchiveError> {
     let mut images: Vec<Held> =
         docker.iter().flat_map(|view| &view.images).map(Held::from).collect();
+    let mut walk = archive.walk();
     for entry in oci.iter().flat_map(|view| &view.entries) {
-        for manifest in images_below(archive, &entry.descriptor, 0)? {
-            let Some(image) = Held::of(archive, entry, &manifest)? else { continue };
+        for manifest in images_below(archive, &entry.descriptor, &mut walk)? {
+            let held = Held::of(archive, entry, &manifest, &mut walk)?;
+            let Some(image) = held else { continue };
             match images.iter_mut().find(|other| other.config.digest == image.config.digest) {
                 Some(same) => same.other_names.extend(image.other_names),
                 None => images.push(image),
@@ -177,13 +186,14 @@ pub(super) fn of_image(
     }
     let images = held(context.archive, docker, oci)?;
     let mut of_image = Vec::new();
+    let mut walk = context.archive.walk();
     for given in carried {
+        let below = Below::read(context.archive, &given, &mut walk)?;
         let mut of_any = false;
         for image in &images {
-            let path = path_to(context.archive, &given, &given.target, None, &image.config, 0)?;
-            let Some((_, manifest)) = path else { continue };
+            let Some((_, manifest)) = below.path_to(&image.config) else { continue };
             of_any = true;
-            bind(&mut context, image, &manifest)?;
+            bind(&mut context, image, manifest)?;
             let platform = context.options.platform.as_ref();
             let is_it = context.options.image.as_ref().is_none_or(|it| matches(image, it));
             if is_it && platform.is_none_or(|it| it.matches(&image.config.platform)) {
@@ -218,14 +228,10 @@ pub(super) fn check(
         Some(_) => vec![select(&images, context.options.image.as_ref())?],
         None => images.iter().collect(),
     };
-    let mut found = None;
-    for image in candidates {
-        let path = path_to(context.archive, given, &given.target, None, &image.config, 0)?;
-        if let Some(path) = path {
-            found = Some((image, path));
-            break;
-        }
-    }
+    let below = Below::read(context.archive, given, &mut context.archive.walk())?;
+    let found = candidates
+        .into_iter()
+        .find_map(|image| below.path_to(&image.config).map(|path| (image, path)));
     let Some((image, (path, manifest))) = found else {
         return Err(other_image(given, &images));
     };
@@ -245,7 +251,7 @@ pub(super) fn check(
         .into_iter()
         .map(|descriptor| BoundBlob::as_described(descriptor.digest.to_string(), descriptor))
         .collect();
-    blobs.extend(bind(&mut context, image, &manifest)?);
+    blobs.extend(bind(&mut context, image, manifest)?);
     Ok(Generated {
         bytes: given.target.bytes.clone(),
         descriptor: given.target.descriptor.clone(),
@@ -254,50 +260,6 @@ pub(super) fn check(
         blobs,
         notes: context.notes,
     })
-}
-
-/// The descriptors from the target down to the manifest of the image with that config, and that
-/// manifest.
-fn path_to(
-    archive: &Archive,
-    given: &GivenManifest,
-    at: &RawManifest,
-    own: Option<&Descriptor>,
-    config: &ImageConfig,
-    depth: usize,
-) -> Result<Option<(Vec<Descriptor>, Manifest)>, GenerateError> {
-    let limit = archive.limits().index_depth;
-    if depth > limit {
-        let what = "the nesting of indexes".to_owned();
-        return Err(ArchiveError::Limit { what, limit: limit as u64 }.into());
-    }
-    let named = own.unwrap_or(&at.descriptor).clone();
-    match &at.document {
-        Document::Manifest(manifest) => {
-            let is_it = manifest.config.digest == config.digest
-                && media_type::is_config(&manifest.config.media_type);
-            let platform = own.and_then(|own| own.platform.as_ref());
-            let is_it = is_it && platform.is_none_or(|own| agrees(own, &config.platform));
-            Ok(is_it.then(|| (vec![named], manifest.clone())))
-        }
-        Document::Index(index) => {
-            for child in &index.manifests {
-                let known = media_type::is_manifest(&child.media_type)
-                    || media_type::is_index(&child.media_type);
-                if !known || child.artifact_type.is_some() || child.is_attestation() {
-                    continue;
-                }
-                let Some(raw) = given.find(archive, child)? else { continue };
-                let below = path_to(archive, given, &raw, Some(child), config, depth + 1)?;
-                if let Some((below, manifest)) = below {
-                    let mut path = vec![named];
-                    path.extend(below);
-                    return Ok(Some((path, manifest)));
-                }
-            }
-            Ok(None)
-        }
-    }
 }
 
 /// Whether the platform of a descriptor is the config's; variants count where both state one.

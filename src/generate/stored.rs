@@ -8,8 +8,7 @@ use super::error::GenerateError;
 use super::select::select;
 use super::views::bound;
 use super::{BoundBlob, BoundBy, Content, Context, Generated, Note, Origin};
-use crate::content::archive::{Archive, ArchiveError, NoEncoders, OciEntry, OciView};
-use crate::image::config::ImageConfig;
+use crate::content::archive::{Archive, ArchiveError, NoEncoders, OciEntry, OciView, Walk};
 use crate::image::descriptor::Descriptor;
 use crate::image::manifest::{Document, Manifest, RawManifest};
 use crate::image::media_type;
@@ -21,7 +20,7 @@ pub(super) fn push(mut context: Context<'_>, view: &OciView) -> Result<Generated
     if view.entries.len() > 1 {
         context.notes.push(Note::OtherImages(view.entries.len() - 1));
     }
-    let tree = Tree::read(context.archive, &entry.descriptor, 0)?;
+    let tree = Tree::read(context.archive, &entry.descriptor, 0, &mut context.archive.walk())?;
     let chosen = match &context.options.platform {
         None => {
             let chosen = partial::pushed(&tree, context.options.engine.as_ref())?;
@@ -59,13 +58,14 @@ struct Tree {
 }
 
 impl Tree {
-    fn read(archive: &Archive, own: &Descriptor, depth: usize) -> Result<Self, ArchiveError> {
-        let limit = archive.limits().index_depth;
-        if depth > limit {
-            let what = "the nesting of indexes".to_owned();
-            return Err(ArchiveError::Limit { what, limit: limit as u64 });
-        }
-        let raw = archive.manifest(own)?;
+    fn read(
+        archive: &Archive,
+        own: &Descriptor,
+        depth: usize,
+        walk: &mut Walk,
+    ) -> Result<Self, ArchiveError> {
+        walk.at_depth(depth)?;
+        let raw = archive.manifest(own, walk)?;
         let mut tree = Self {
             own: own.clone(),
             platform: None,
@@ -81,13 +81,15 @@ impl Tree {
                     .filter(|blob| !media_type::is_foreign_layer(&blob.media_type))
                     .cloned()
                     .collect();
-                tree.platform =
-                    own.platform.clone().or_else(|| config_platform(archive, &manifest));
+                tree.platform = match &own.platform {
+                    Some(platform) => Some(platform.clone()),
+                    None => config_platform(archive, &manifest, walk)?,
+                };
             }
             Document::Index(index) => {
                 for child in &index.manifests {
                     if archive.blob(&child.digest).is_some() {
-                        tree.children.push(Self::read(archive, child, depth + 1)?);
+                        tree.children.push(Self::read(archive, child, depth + 1, walk)?);
                     } else {
                         tree.missing_children.push(child.clone());
                     }
@@ -124,12 +126,16 @@ fn blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
     std::iter::once(&manifest.config).chain(&manifest.layers)
 }
 
-fn config_platform(archive: &Archive, manifest: &Manifest) -> Option<Platform> {
-    let name = archive.blob(&manifest.config.digest)?;
-    let bytes = archive.document("config", name).ok()?;
+fn config_platform(
+    archive: &Archive,
+    manifest: &Manifest,
+    walk: &mut Walk,
+) -> Result<Option<Platform>, ArchiveError> {
+    let Some(name) = archive.blob(&manifest.config.digest) else { return Ok(None) };
     // A config of another kind (an artifact's) has no platform; its digest is checked in `bind`.
-    let platform = ImageConfig::parse(bytes).ok()?.platform;
-    (!platform.os.is_empty()).then_some(platform)
+    let config = archive.config(name, walk);
+    let platform = walk.if_readable(config)?.map(|config| config.platform);
+    Ok(platform.filter(|platform| !platform.os.is_empty()))
 }
 
 /// The manifest that `docker push --platform` sends.
@@ -199,13 +205,18 @@ fn bind(context: &mut Context<'_>, chosen: &Tree) -> Result<Vec<BoundBlob>, Gene
     }
     let jobs = context.jobs(&NoEncoders);
     context.archive.measure(&wishes, &jobs)?;
+    let mut walk = context.archive.walk();
     for (_, manifest) in manifests {
-        bound.extend(bind_manifest(context.archive, manifest)?);
+        bound.extend(bind_manifest(context.archive, manifest, &mut walk)?);
     }
     Ok(bound)
 }
 
-fn bind_manifest(archive: &Archive, manifest: &Manifest) -> Result<Vec<BoundBlob>, ArchiveError> {
+fn bind_manifest(
+    archive: &Archive,
+    manifest: &Manifest,
+    walk: &mut Walk,
+) -> Result<Vec<BoundBlob>, ArchiveError> {
     let mut bound = vec![bind_blob(archive, "config", &manifest.config)?];
     let mut layers = Vec::new();
     for layer in &manifest.layers {
@@ -219,7 +230,7 @@ fn bind_manifest(archive: &Archive, manifest: &Manifest) -> Result<Vec<BoundBlob
     let is_image = manifest.layers.iter().all(|layer| media_type::is_layer(&layer.media_type))
         && media_type::is_config(&manifest.config.media_type);
     if is_image && layers.len() == manifest.layers.len() {
-        check_diff_ids(archive, manifest, &layers)?;
+        check_diff_ids(archive, manifest, &layers, walk)?;
     }
     bound.extend(layers);
     Ok(bound)
@@ -229,10 +240,10 @@ fn check_diff_ids(
     archive: &Archive,
     manifest: &Manifest,
     layers: &[BoundBlob],
+    walk: &mut Walk,
 ) -> Result<(), ArchiveError> {
     let name = archive.resolve("config", &bound_name(archive, &manifest.config))?;
-    let config = ImageConfig::parse(archive.document("config", name)?)
-        .map_err(|source| ArchiveError::Config { name: name.to_owned(), source })?;
+    let config = archive.config(name, walk)?;
     if config.diff_ids.len() != layers.len() {
         let (layers, diff_ids) = (layers.len(), config.diff_ids.len());
         return Err(ArchiveError::LayerCount { layers, diff_ids });

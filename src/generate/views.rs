@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 
 use super::Note;
-use crate::content::archive::{Archive, ArchiveError, DockerImage, DockerView, OciEntry, OciView};
+use crate::content::archive::{
+    Archive, ArchiveError, DockerImage, DockerView, OciEntry, OciView, Walk,
+};
 use crate::image::config::ImageConfig;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
@@ -49,14 +51,16 @@ impl Views {
         known.extend(
             self.docker.iter().flat_map(|it| &it.images).map(|it| it.config.digest.clone()),
         );
+        let mut walk = archive.walk();
         for entry in self.oci.iter().flat_map(|view| &view.entries) {
-            let images = images_below(archive, &entry.descriptor, 0)?;
+            let images = images_below(archive, &entry.descriptor, &mut walk)?;
             known.extend(images.into_iter().map(|manifest| manifest.config.digest));
         }
         for referrer in self.oci.iter().flat_map(|view| &view.referrers) {
             // What can't be read is none of an image either.
-            let images = images_below(archive, referrer, 0).unwrap_or_default();
-            known.extend(images.into_iter().map(|manifest| manifest.config.digest));
+            let images = images_below(archive, referrer, &mut walk);
+            let images = walk.if_readable(images)?.into_iter().flatten();
+            known.extend(images.map(|manifest| manifest.config.digest));
         }
         let configs = archive.members().filter_map(|(_, member)| member.document.as_deref());
         let configs = configs.filter_map(|bytes| ImageConfig::parse(bytes).ok());
@@ -73,10 +77,11 @@ impl Views {
 /// `manifest.json` that have no platform of the host, and docker 25.0.0 wrote the layers of its
 /// `index.json` manifests in random order, without duplicates. That is not ambiguity.
 fn agree(archive: &Archive, docker: &DockerView, oci: &OciView) -> Result<(), ArchiveError> {
+    let mut walk = archive.walk();
     let entries = oci
         .entries
         .iter()
-        .map(|entry| Ok((entry, images_below(archive, &entry.descriptor, 0)?)))
+        .map(|entry| Ok((entry, images_below(archive, &entry.descriptor, &mut walk)?)))
         .collect::<Result<Vec<_>, ArchiveError>>()?;
     for image in &docker.images {
         for tag in &image.tags {
@@ -161,27 +166,34 @@ fn differ(image: &dyn std::fmt::Display, what: String) -> ArchiveError {
 pub(super) fn images_below(
     archive: &Archive,
     descriptor: &Descriptor,
-    depth: usize,
+    walk: &mut Walk,
 ) -> Result<Vec<Manifest>, ArchiveError> {
-    let limit = archive.limits().index_depth;
-    if depth > limit {
-        let what = "the nesting of indexes".to_owned();
-        return Err(ArchiveError::Limit { what, limit: limit as u64 });
-    }
-    match archive.manifest(descriptor)?.document {
-        Document::Manifest(manifest) => Ok(vec![manifest]),
+    let mut images = Vec::new();
+    add_images(archive, descriptor, 0, walk, &mut images)?;
+    Ok(images)
+}
+
+fn add_images(
+    archive: &Archive,
+    descriptor: &Descriptor,
+    depth: usize,
+    walk: &mut Walk,
+    images: &mut Vec<Manifest>,
+) -> Result<(), ArchiveError> {
+    walk.at_depth(depth)?;
+    match archive.manifest(descriptor, walk)?.document {
+        Document::Manifest(manifest) => images.push(manifest),
         Document::Index(index) => {
-            let mut images = Vec::new();
             for child in &index.manifests {
                 let known = media_type::is_manifest(&child.media_type)
                     || media_type::is_index(&child.media_type);
                 if known && archive.blob(&child.digest).is_some() {
-                    images.extend(images_below(archive, child, depth + 1)?);
+                    add_images(archive, child, depth + 1, walk, images)?;
                 }
             }
-            Ok(images)
         }
     }
+    Ok(())
 }
 
 /// Says what an archive without any view seems to be.

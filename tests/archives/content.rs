@@ -431,6 +431,92 @@ fn s11_indexes_nest_only_so_deep() {
     assert_refused(&members.tar(), MALFORMED, "the nesting of indexes");
 }
 
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn index_of(children: &[Value]) -> String {
+    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}).to_string()
+}
+
+/// An image without layers below indexes that each list the one below them so many times.
+fn fan(widths: &[usize], config: &str) -> Members {
+    let mut members = Members(Vec::new());
+    members.blob(config.as_bytes());
+    let mut document = oci_manifest(config, &[]);
+    let mut media_type = MANIFEST;
+    for width in widths {
+        let digest = members.blob(document.as_bytes());
+        let child = descriptor(media_type, &digest, document.as_bytes());
+        document = index_of(&vec![child; *width]);
+        media_type = INDEX;
+    }
+    let layout = b"{\"imageLayoutVersion\":\"1.0.0\"}";
+    members.with("index.json", document.as_bytes()).with("oci-layout", layout)
+}
+
+/// Two kilobytes that lead to 27 million manifests.
+#[test]
+fn s11_what_is_listed_again_counts_again() {
+    let config = config(&[]).to_string();
+    let listed = "the number of manifests and configs that are listed";
+    for widths in [&[300, 300, 300, 1][..], &[150, 150, 1], &[1, 10_000, 3, 1], &[10_000, 2, 1]] {
+        assert_refused(&fan(widths, &config).tar(), MALFORMED, listed);
+    }
+    // index.json lists one index, and that as many manifests with a config as are allowed, but one.
+    manifest(&fan(&[9999, 1], &config).tar()).unwrap();
+}
+
+#[test]
+fn s11_what_is_read_again_counts_again() {
+    let limited = |members: &Members, documents: usize, bytes: u64| {
+        let mut options = options();
+        options.limits.listed_documents = documents;
+        options.limits.document_bytes = bytes;
+        manifest_with(&members.tar(), &options).map_err(|e| (exit_code(&e), e.to_string()))
+    };
+    let large = format!("{}{}", config(&[]), " ".repeat(10_000));
+    let members = fan(&[20, 1], &large);
+    limited(&members, 100, 1 << 20).unwrap();
+    let (code, text) = limited(&members, 100, 100_000).unwrap_err();
+    let sum = "the sum of all manifests and configs that are listed is larger than the limit of";
+    assert!(code == MALFORMED && text.contains(sum), "{code} {text}");
+
+    // Entries of index.json and of manifest.json.
+    let mut docker = docker();
+    let entries = docker.get("manifest.json");
+    let entry: Value = serde_json::from_slice::<Vec<Value>>(entries).unwrap().remove(0);
+    *entries = json!(vec![entry; 10]).to_string().into_bytes();
+    for (members, documents) in [(docker, 10), (fan(&[10], &large), 20)] {
+        limited(&members, documents, 1 << 20).unwrap();
+        let (code, text) = limited(&members, documents - 1, 1 << 20).unwrap_err();
+        assert!(code == MALFORMED && text.contains("that are listed"), "{code} {text}");
+    }
+}
+
+#[test]
+fn one_manifest_listed_for_two_platforms_is_of_both() {
+    let mut members = Members(Vec::new());
+    let config = config(&[]).to_string();
+    members.blob(config.as_bytes());
+    let document = oci_manifest(&config, &[]);
+    let digest = members.blob(document.as_bytes());
+    let of = |architecture: &str| {
+        let mut child = descriptor(MANIFEST, &digest, document.as_bytes());
+        child["platform"] = json!({"os": "linux", "architecture": architecture});
+        child
+    };
+    let index = index_of(&[of("amd64"), of("arm64")]);
+    let digest = members.blob(index.as_bytes());
+    let top = index_of(&[descriptor(INDEX, &digest, index.as_bytes())]);
+    let layout = b"{\"imageLayoutVersion\":\"1.0.0\"}";
+    let members = members.with("index.json", top.as_bytes()).with("oci-layout", layout);
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let options = Options { platform: Some(platform.parse().unwrap()), ..options() };
+        let generated = manifest_with(&members.tar(), &options).unwrap();
+        assert_eq!(generated.bytes, document.as_bytes(), "{platform}");
+    }
+}
+
 #[test]
 fn s11_a_thousand_layers_and_more() {
     let entry = |count: usize| {

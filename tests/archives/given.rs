@@ -249,3 +249,23 @@ fn only_the_manifest() {
     let stored = generate::manifest(archive(&oci()), &options, &()).unwrap();
     assert_eq!(stored.blobs.len(), 1);
 }
+
+/// Indexes that are carried along and list each other: each listing counts, and an index as large as
+/// any may be does not reach the limit.
+#[test]
+fn s11_what_is_listed_again_counts_again() {
+    let manifest = manifest().to_string();
+    let below = |document: &str, count: usize| {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let digest = Digest::sha256(document.as_bytes());
+        index_of(&vec![descriptor(media_type, &digest, document.as_bytes()); count])
+    };
+    let inner = index_of(&vec![child(&manifest, Some("linux/arm64")); 300]);
+    let middle = below(&inner, 300);
+    let outer = below(&middle, 300);
+    let message = "the number of manifests and configs that are listed";
+    assert_refused(&docker(), &[&outer, &middle, &inner, &manifest], MALFORMED, message);
+    let mut children = vec![child(&manifest, Some("linux/arm64")); 9_999];
+    children.push(child(&manifest, Some("linux/amd64")));
+    check(&docker(), &[&index_of(&children), &manifest]).unwrap();
+}

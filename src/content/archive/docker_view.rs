@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::error::ArchiveError;
 use super::scan::Archive;
+use super::walk::Walk;
 use crate::content::limits::MANIFEST_JSON_BYTES;
 use crate::image::config::{ImageConfig, MAX_LAYERS};
 use crate::image::digest::{Algorithm, Digest};
@@ -90,11 +91,12 @@ impl DockerView {
         }
         let mut has_layer_sources = true;
         let mut images: Vec<DockerImage> = Vec::new();
+        let mut walk = archive.walk();
         for entry in &entries {
             if entry.is_artifact(archive)? {
                 continue;
             }
-            let image = DockerImage::read(archive, entry)?;
+            let image = DockerImage::read(archive, entry, &mut walk)?;
             has_layer_sources &= entry.check_sources(&image)?;
             match images.iter_mut().find(|other| other.config.digest == image.config.digest) {
                 None => images.push(image),
@@ -158,11 +160,9 @@ impl Entry {
 }
 
 impl DockerImage {
-    fn read(archive: &Archive, entry: &Entry) -> Result<Self, ArchiveError> {
+    fn read(archive: &Archive, entry: &Entry, walk: &mut Walk) -> Result<Self, ArchiveError> {
         let config_name = archive.resolve("config", &entry.config)?.to_owned();
-        let bytes = archive.document("config", &config_name)?;
-        let config = ImageConfig::parse(bytes)
-            .map_err(|source| ArchiveError::Config { name: config_name.clone(), source })?;
+        let config = archive.config(&config_name, walk)?;
         if let Some(expected) = named_digest(&entry.config)
             && expected != config.digest
         {

@@ -7,6 +7,7 @@
 //!            └─ scan  members by clean name; documents kept, blobs measured (jobs)
 //!                ├─ docker_view   manifest.json: images, configs, layers
 //!                ├─ oci_view      index.json, oci-layout: descriptors and names
+//!                ├─ walk          what following all that may cost
 //!                └─ writer        who wrote it: a graph driver or containerd
 //! ```
 //!
@@ -28,6 +29,7 @@ mod name;
 mod oci_view;
 mod plain;
 mod scan;
+mod walk;
 mod writer;
 
 pub use amend::{Amended, amend};
@@ -39,4 +41,5 @@ pub use memo::{Key, Memo, Place};
 pub use oci_view::{OciEntry, OciView, blob_name};
 pub use plain::read_plain;
 pub use scan::{Archive, Kind, Member, Source, hold};
+pub use walk::Walk;
 pub use writer::{Evidence, Writer};

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::error::ArchiveError;
 use super::scan::Archive;
-use crate::image::config::ImageConfig;
+use super::walk::Walk;
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::json;
@@ -74,21 +74,22 @@ impl OciView {
         let index_name = archive.resolve("document", "index.json")?;
         let index = Index::of_layout(archive.document("document", index_name)?)
             .map_err(|source| ArchiveError::Manifest { name: "index.json".to_owned(), source })?;
-        Ok(Some(Self::of(archive, &index, layout_bytes.trim_ascii_end().len())))
+        Self::of(archive, &index, layout_bytes.trim_ascii_end().len()).map(Some)
     }
 
-    fn of(archive: &Archive, index: &Index, layout_bytes: usize) -> Self {
+    fn of(archive: &Archive, index: &Index, layout_bytes: usize) -> Result<Self, ArchiveError> {
         let mut entries: Vec<OciEntry> = Vec::new();
         let mut referrers = Vec::new();
         let mut disguised = 0;
         let mut has_containerd_annotations = false;
+        let mut walk = archive.walk();
         for descriptor in &index.manifests {
             let annotations = &descriptor.annotations;
             let says_referrer =
                 annotations.contains_key(SUBJECT) || descriptor.artifact_type.is_some();
             // Engines make an image of everything that has a name, whatever else it says.
             let is_named = [IMAGE_NAME, REF_NAME].iter().any(|it| annotations.contains_key(*it));
-            let nature = Nature::of(archive, descriptor);
+            let nature = Nature::of(archive, descriptor, &mut walk)?;
             // Signatures are put into archives of all engines.
             has_containerd_annotations |= nature != Nature::Referrer
                 && annotations
@@ -110,7 +111,7 @@ impl OciView {
             });
             entries[at].add_names(descriptor);
         }
-        Self { entries, referrers, disguised, layout_bytes, has_containerd_annotations }
+        Ok(Self { entries, referrers, disguised, layout_bytes, has_containerd_annotations })
     }
 }
 
@@ -126,20 +127,24 @@ enum Nature {
 }
 
 impl Nature {
-    fn of(archive: &Archive, descriptor: &Descriptor) -> Self {
-        match archive.manifest(descriptor).map(|raw| raw.document) {
-            Ok(Document::Manifest(it)) if !media_type::is_config(&it.config.media_type) => {
-                if it.subject.is_some() { Self::Referrer } else { Self::Other }
-            }
-            Ok(Document::Manifest(manifest)) => {
-                let config = archive.blob(&manifest.config.digest);
-                let bytes = config.and_then(|name| archive.document("config", name).ok());
-                match bytes.map(ImageConfig::parse) {
-                    Some(Ok(config)) if !config.platform.is_unknown() => Self::Image,
-                    _ => Self::Other,
-                }
-            }
-            _ => Self::Other,
+    fn of(
+        archive: &Archive,
+        descriptor: &Descriptor,
+        walk: &mut Walk,
+    ) -> Result<Self, ArchiveError> {
+        let read = archive.manifest(descriptor, walk).map(|raw| raw.document);
+        let Some(Document::Manifest(manifest)) = walk.if_readable(read)? else {
+            return Ok(Self::Other);
+        };
+        if !media_type::is_config(&manifest.config.media_type) {
+            let is_referrer = manifest.subject.is_some();
+            return Ok(if is_referrer { Self::Referrer } else { Self::Other });
+        }
+        let Some(name) = archive.blob(&manifest.config.digest) else { return Ok(Self::Other) };
+        let config = archive.config(name, walk);
+        match walk.if_readable(config)? {
+            Some(config) if !config.platform.is_unknown() => Ok(Self::Image),
+            _ => Ok(Self::Other),
         }
     }
 }
@@ -178,11 +183,16 @@ impl Archive {
     /// Reads the manifest or index that a descriptor names, and checks that it is that one.
     ///
     /// # Errors
-    /// When it is missing, another one, or malformed.
-    pub fn manifest(&self, descriptor: &Descriptor) -> Result<RawManifest, ArchiveError> {
+    /// When it is missing, another one, malformed, or more than the walk may read.
+    pub fn manifest(
+        &self,
+        descriptor: &Descriptor,
+        walk: &mut Walk,
+    ) -> Result<RawManifest, ArchiveError> {
         let name = blob_name(&descriptor.digest);
         let resolved = self.resolve("manifest", &name)?;
         let bytes = self.document("manifest", resolved)?;
+        walk.read(bytes)?;
         check(
             &name,
             descriptor,
