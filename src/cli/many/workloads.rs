@@ -6,33 +6,47 @@
 //! `initContainers` or `ephemeralContainers`, and every image volume, counts, at any depth: so do
 //! the pod templates of Deployments, CronJobs, Lists and of resources that others define.
 
-use super::yaml::{self, Node};
+use std::collections::HashSet;
+use std::rc::Rc;
 
-/// Most steps over a file: aliases may make it larger than it is.
-const MAX_STEPS: usize = 1 << 20;
+use super::yaml::{self, Node, Steps};
+
+/// Longest name of an image.
+const MAX_IMAGE_BYTES: usize = 1024;
+/// How much is shown of a name, which may be as long as the file and stand there again and again.
+const SHOWN_CHARS: usize = 253;
+/// Most that has no image.
+const MAX_WITHOUT: usize = 10_000;
 
 /// Keys of lists of containers (Kubernetes API, PodSpec).
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// What a file names.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Workloads {
     /// The images, each once, in their order.
     pub(super) images: Vec<String>,
     /// What has no image, for people.
     pub(super) without: Vec<String>,
+    /// The same images.
+    known: HashSet<Rc<str>>,
 }
 
 impl Workloads {
     fn add(&mut self, image: &Node, of: &str) -> Result<(), String> {
         match image {
-            Node::Null => self.without.push(of.to_owned()),
-            Node::Scalar(text) if text.trim().is_empty() => self.without.push(of.to_owned()),
-            Node::Scalar(text) => {
-                if !self.images.contains(text) {
-                    self.images.push(text.clone());
+            Node::Scalar(text) if text.len() > MAX_IMAGE_BYTES => {
+                return Err(format!("the image of {of} has more than {MAX_IMAGE_BYTES} bytes"));
+            }
+            Node::Scalar(text) if !text.trim().is_empty() => {
+                if self.known.insert(Rc::clone(text)) {
+                    self.images.push(text.to_string());
                 }
             }
+            Node::Null | Node::Scalar(_) if self.without.len() == MAX_WITHOUT => {
+                return Err(format!("more than {MAX_WITHOUT} containers name no image"));
+            }
+            Node::Null | Node::Scalar(_) => self.without.push(of.to_owned()),
             _ => return Err(format!("the image of {of} is no text")),
         }
         Ok(())
@@ -62,19 +76,22 @@ pub(super) fn is_yaml(text: &str) -> bool {
 pub(super) fn read(text: &str) -> Result<Workloads, (String, Option<String>)> {
     let documents = yaml::read(text).map_err(|problem| (problem, None))?;
     let mut found = Workloads::default();
-    let mut steps = 0;
+    let mut steps = Steps::default();
     for document in documents {
         if *document == Node::Null {
             continue;
         }
-        if document.get("services").is_some() && document.get("kind").is_none() {
-            compose(&document, &mut found).map_err(|problem| {
+        let mut has = |key| document.get(key, &mut steps).map(|it| it.is_some());
+        let no_hint = |problem| (problem, None);
+        let has_kind = has("kind").map_err(no_hint)?;
+        if !has_kind && has("services").map_err(no_hint)? {
+            compose(&document, &mut found, &mut steps).map_err(|problem| {
                 let hint = "docker compose config | dockseal verify --from - --store docker-daemon";
                 (problem, Some(hint.to_owned()))
             })?;
-        } else if document.get("kind").is_some() && document.get("apiVersion").is_some() {
-            let name = object(&document);
-            kubernetes(&document, &name, &mut found, &mut steps).map_err(|it| (it, None))?;
+        } else if has_kind && has("apiVersion").map_err(no_hint)? {
+            let name = object(&document, &mut steps).map_err(no_hint)?;
+            kubernetes(&document, &name, &mut found, &mut steps).map_err(no_hint)?;
         } else {
             let problem =
                 "neither a Compose file (services) nor a Kubernetes object (apiVersion, kind)";
@@ -84,70 +101,82 @@ pub(super) fn read(text: &str) -> Result<Workloads, (String, Option<String>)> {
     Ok(found)
 }
 
-fn compose(document: &Node, found: &mut Workloads) -> Result<(), String> {
-    if document.get("include").is_some() {
+fn compose(document: &Node, found: &mut Workloads, steps: &mut Steps) -> Result<(), String> {
+    if document.get("include", steps)?.is_some() {
         return Err("it includes other files".to_owned());
     }
-    let services = document.get("services").unwrap_or(&Node::Null);
+    let services = document.get("services", steps)?.unwrap_or(&Node::Null);
     if !matches!(services, Node::Mapping(_)) {
         return Err("services is no mapping".to_owned());
     }
     for (name, service) in services.pairs() {
-        if name == "<<" {
+        if &**name == "<<" {
             return Err("services are merged into it".to_owned());
         }
-        let of = format!("service {name:?}");
-        if service.get("extends").is_some() {
+        let of = format!("service {:?}", shown(name));
+        if service.get("extends", steps)?.is_some() {
             return Err(format!("{of} extends another one"));
         }
-        let image = service.get("image").unwrap_or(&Node::Null);
+        let image = service.get("image", steps)?.unwrap_or(&Node::Null);
+        found.add(image, &of)?;
         if image.text().is_some_and(|text| text.contains('$')) {
             return Err(format!("the image of {of} depends on variables"));
         }
-        found.add(image, &of)?;
     }
     Ok(())
 }
 
 /// Kind and name of an object, for people.
-fn object(document: &Node) -> String {
-    let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or("?").to_owned();
-    let name = document.get("metadata").and_then(|it| it.get("name"));
-    format!("{} {:?}", text(document.get("kind")), text(name))
+fn object(document: &Node, steps: &mut Steps) -> Result<String, String> {
+    let name = match document.get("metadata", steps)? {
+        Some(metadata) => text(metadata, "name", steps)?,
+        None => "?".to_owned(),
+    };
+    Ok(format!("{} {name:?}", text(document, "kind", steps)?))
+}
+
+/// The text of a key, for people.
+fn text(node: &Node, key: &str, steps: &mut Steps) -> Result<String, String> {
+    Ok(shown(node.get(key, steps)?.and_then(Node::text).unwrap_or("?")))
+}
+
+/// As much of a name as is shown.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_CHARS).collect()
 }
 
 fn kubernetes(
     node: &Node,
     of: &str,
     found: &mut Workloads,
-    steps: &mut usize,
+    steps: &mut Steps,
 ) -> Result<(), String> {
-    *steps += 1;
-    if *steps > MAX_STEPS {
-        return Err(format!("more than {MAX_STEPS} values, counting aliases"));
-    }
+    steps.take(1)?;
     match node {
         Node::Null | Node::Scalar(_) => {}
         Node::Sequence(values) => {
             for value in values {
-                let own = value.get("kind").map(|_| object(value));
+                let own = match value.get("kind", steps)? {
+                    Some(_) => Some(object(value, steps)?),
+                    None => None,
+                };
                 kubernetes(value, own.as_deref().unwrap_or(of), found, steps)?;
             }
         }
         Node::Mapping(pairs) => {
             for (key, value) in pairs {
                 match &**value {
-                    Node::Sequence(containers) if CONTAINERS.contains(&key.as_str()) => {
+                    Node::Sequence(containers) if CONTAINERS.contains(&&**key) => {
                         for container in containers {
-                            let name = container.get("name").and_then(Node::text).unwrap_or("?");
-                            let image = container.get("image").unwrap_or(&Node::Null);
+                            let name = text(container, "name", steps)?;
+                            let image = container.get("image", steps)?.unwrap_or(&Node::Null);
                             found.add(image, &format!("container {name:?} of {of}"))?;
                         }
                     }
-                    Node::Sequence(volumes) if key == "volumes" => {
+                    Node::Sequence(volumes) if &**key == "volumes" => {
                         for volume in volumes {
-                            let image = volume.get("image").and_then(|it| it.get("reference"));
-                            if let Some(image) = image {
+                            let Some(image) = volume.get("image", steps)? else { continue };
+                            if let Some(image) = image.get("reference", steps)? {
                                 found.add(image, &format!("a volume of {of}"))?;
                             }
                         }
@@ -240,12 +269,39 @@ mod tests {
             let (error, _) = read(text).unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");
         }
-        let mut bomb =
-            "apiVersion: v1\nkind: List\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        bomb.extend((1..10).map(|level| {
-            let alias = format!("*a{}", level - 1);
-            format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 9].join(", "))
-        }));
-        assert!(read(&bomb).unwrap_err().0.contains("counting aliases"));
+    }
+
+    /// Values that are aliased again and again, and merges, cost what they would if they were written
+    /// out; what is merely long does not.
+    #[test]
+    fn s11_aliases_and_merges_are_counted() {
+        let levels = |first: &str, of: &dyn Fn(usize) -> String, count: usize| {
+            let next = (1..count).map(|level| format!("a{level}: &a{level} {}\n", of(level - 1)));
+            format!("a0: &a0 {first}\n{}", next.collect::<String>())
+        };
+        let nine = |below: usize| format!("[{}]", [format!("*a{below}").as_str(); 9].join(", "));
+        let merge = |below: usize| format!("{{<<: [*a{below}, *a{below}]}}");
+        let kubernetes = "apiVersion: v1\nkind: List\n";
+        for (text, problem) in [
+            (format!("{kubernetes}{}", levels("[x, x, x]", &nine, 10)), "counting aliases"),
+            (
+                format!("{}services: {{s: *a30}}\n", levels("{b: 1}", &merge, 31)),
+                "counting aliases and merges",
+            ),
+            (format!("{kubernetes}{}", levels("[]", &|n| format!("[*a{n}]"), 200_000)), "nested"),
+            (format!("services: {{s: {{image: {}}}}}", "x".repeat(1025)), "more than 1024 bytes"),
+            (
+                format!("{kubernetes}containers: [{}]", "{}, ".repeat(10_001)),
+                "more than 10000 containers name no image",
+            ),
+        ] {
+            let (error, _) = read(&text).unwrap_err();
+            assert!(error.contains(problem), "{}: {error}", &text[..80]);
+        }
+        let text = format!("{}services: {{s: *a10}}\n", levels("{image: x}", &merge, 11));
+        assert_eq!(read(&text).unwrap().images, ["x"]);
+        let containers: String = (0..50_000).map(|n| format!("- {{image: 'a:{n}'}}\n")).collect();
+        let found = read(&format!("{kubernetes}containers:\n{containers}")).unwrap();
+        assert_eq!((found.images.len(), &*found.images[49_999]), (50_000, "a:49999"));
     }
 }
