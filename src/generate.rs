@@ -21,6 +21,7 @@ mod select;
 mod stored;
 mod views;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZero;
 use std::str::FromStr;
@@ -447,13 +448,8 @@ pub fn names(
     let Views { docker, oci } = Views::read(&archive)?;
     let docker = docker.into_iter().flat_map(|view| view.images).flat_map(|image| image.tags);
     let oci = oci.into_iter().flat_map(|view| view.entries).flat_map(|entry| entry.names);
-    let mut names = Vec::new();
-    for name in docker.chain(oci) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
+    let mut known = HashSet::new();
+    Ok(docker.chain(oci).filter(|name| known.insert(name.clone())).collect())
 }
 
 /// The manifest of an image without layers: a graph-driver engine pushes it, but can't save it

@@ -3,6 +3,7 @@
 //! The names are those that the archives state. As in every other store they are claims, which no
 //! signature covers: they decide what is looked at, and never whether it is trusted.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
@@ -21,11 +22,16 @@ const IMAGE_FILES: [&str; 2] = ["oci-layout", "manifest.json"];
 const ENDINGS: [&str; 9] =
     [".tar", ".tgz", ".tar.gz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"];
 
+/// Most names that are shown where an image is not found: a list may name any number of those.
+const MAX_SHOWN: usize = 20;
+
 /// The images in a directory.
 #[derive(Debug)]
 pub(super) struct Shelf {
     directory: PathBuf,
     images: Vec<(Reference, PathBuf)>,
+    /// Which of them are of a repository.
+    by_repository: HashMap<String, Vec<usize>>,
 }
 
 impl Shelf {
@@ -55,7 +61,11 @@ impl Shelf {
                 }
             }
         }
-        Ok(Self { directory: path.to_owned(), images })
+        let mut by_repository: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, (name, _)) in images.iter().enumerate() {
+            by_repository.entry(name.repository()).or_default().push(at);
+        }
+        Ok(Self { directory: path.to_owned(), images, by_repository })
     }
 
     /// The archive that has an image, and its name there.
@@ -63,16 +73,20 @@ impl Shelf {
         let tagged = wanted.clone().with_default_tag();
         let is_it = |name: &Reference| {
             let by_digest_alone = wanted.digest().is_some() && wanted.tag().is_none();
-            name.repository() == wanted.repository()
-                && (by_digest_alone || name.tag() == tagged.tag())
+            by_digest_alone || name.tag() == tagged.tag()
         };
-        let found: Vec<_> = self.images.iter().filter(|(name, _)| is_it(name)).collect();
+        let of_repository = self.by_repository.get(&wanted.repository()).into_iter().flatten();
+        let of_repository = of_repository.filter_map(|at| self.images.get(*at));
+        let found: Vec<_> = of_repository.filter(|(name, _)| is_it(name)).collect();
         let what = wanted.familiar();
         match found.as_slice() {
             [(name, path)] => Ok((path, name)),
             [] => {
                 let message = format!("{what} is not in {}", self.directory.display());
-                let names = self.images.iter().map(|(name, _)| name.familiar());
+                let shown = self.images.iter().take(MAX_SHOWN);
+                let more = self.images.len().saturating_sub(MAX_SHOWN);
+                let more = (more > 0).then(|| format!("and {more} more"));
+                let names = shown.map(|(name, _)| name.familiar()).chain(more);
                 Err(names.fold(Failure::new(Exit::Unavailable, message), Failure::with_detail))
             }
             several => {

@@ -1,5 +1,6 @@
 //! What is to be verified: arguments, patterns, lists, and the images that manifests name.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -71,9 +72,9 @@ pub(super) fn targets(
     context: &Context,
 ) -> Result<Vec<Target>, Failure> {
     let mut found: Vec<Target> = Vec::new();
+    let mut known = HashSet::new();
     let mut add = |target: Target| {
-        let is_it = |it: &Target| it.name == target.name && it.source == target.source;
-        if !found.iter().any(is_it) {
+        if known.insert((target.name.clone(), target.source.clone())) {
             found.push(target);
         }
     };
