@@ -50,12 +50,44 @@ pub fn open(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|source| FileError::io("open", path, source))
 }
 
-/// Reads a whole file of at most `limit` bytes.
+/// Opens a file for reading that must be a regular one. In directories that others fill, anything may
+/// have the name of a file: to open a pipe is to wait for somebody who writes into it.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn open_regular(path: &Path) -> Result<File, FileError> {
+    let failed = |source| FileError::io("open", path, source);
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(failed)?;
+    match file.metadata().map_err(failed)?.is_file() {
+        true => Ok(file),
+        false => Err(failed(io::Error::other("it is no regular file"))),
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes: one that the user names, which may be a pipe.
 ///
 /// # Errors
 /// [`FileError::TooLarge`] as soon as more than `limit` bytes have been read, [`FileError::Io`].
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    let file = open(path)?;
+    read_opened(open(path)?, path, limit)
+}
+
+/// Reads a whole regular file of at most `limit` bytes, as [`open_regular`] opens it.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    read_opened(open_regular(path)?, path, limit)
+}
+
+fn read_opened(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // A hint that saves reading piece by piece; how long the file is shows when it is read.
     let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).min(READ_AHEAD));
@@ -473,6 +505,24 @@ mod tests {
         assert!(matches!(read_bounded(&path, 3), Err(FileError::TooLarge { limit: 3, .. })));
         assert!(matches!(read_to_limit(io::repeat(0), 1 << 20), Ok(None)));
         assert!(read_bounded(&directory.path().join("b"), 1).unwrap_err().is_not_found());
+    }
+
+    /// Nobody ever writes into this pipe.
+    #[cfg(unix)]
+    #[test]
+    fn s11_what_must_be_a_file_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let [pipe, link, file] = ["p", "l", "f"].map(|name| directory.path().join(name));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        std::os::unix::fs::symlink("p", &link).unwrap();
+        for path in [&*pipe, &link, directory.path(), Path::new("/dev/zero")] {
+            let error = read_regular(path, 1).unwrap_err().to_string();
+            assert!(error.ends_with("it is no regular file"), "{error}");
+        }
+        write_atomic(&file, b"1234", Mode::Private).unwrap();
+        assert_eq!(read_regular(&file, 4).unwrap(), b"1234");
+        assert!(matches!(read_regular(&file, 3), Err(FileError::TooLarge { limit: 3, .. })));
+        assert!(read_regular(&directory.path().join("x"), 1).unwrap_err().is_not_found());
     }
 
     #[cfg(unix)]

@@ -89,7 +89,7 @@ impl Distribution {
         // Not `..`: the directory may be reached over a link.
         let data = self.directory.parent().unwrap_or_else(|| Path::new("/"));
         let path = data.join("imagedb/content/sha256").join(image.hex());
-        let bytes = fsutil::read_bounded(&path, config::MAX_BYTES as u64)?;
+        let bytes = fsutil::read_regular(&path, config::MAX_BYTES as u64)?;
         if Digest::of(image.algorithm(), &bytes) != *image {
             let directory = self.directory.clone();
             return Err(DistributionError::OtherEngine { directory, image: image.clone() });
@@ -120,7 +120,7 @@ impl Distribution {
         let mut records = Records::new();
         for diff_id in diff_ids {
             let path = known.join(diff_id.algorithm().name()).join(diff_id.hex());
-            let found = match fsutil::read_bounded(&path, MAX_FILE as u64) {
+            let found = match fsutil::read_regular(&path, MAX_FILE as u64) {
                 Ok(bytes) => json::read(&bytes, &RULES)
                     .map_err(|source| DistributionError::Record { path, source })?,
                 Err(error) if error.is_not_found() => Vec::new(),

@@ -58,7 +58,7 @@ impl LayerCache {
             return None;
         }
         // Whatever is wrong with an entry, the layer is then compressed again.
-        let bytes = fsutil::read_bounded(&self.path(generation, diff_id), MAX_ENTRY).ok()?;
+        let bytes = fsutil::read_regular(&self.path(generation, diff_id), MAX_ENTRY).ok()?;
         parse(std::str::from_utf8(&bytes).ok()?)
     }
 

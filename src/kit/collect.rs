@@ -29,7 +29,7 @@ pub fn collect(host: &Host, crls: &[(String, CrlBundle)]) -> Result<Vec<KitFile>
         if !std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
             return Err(KitError::NotRegular { path });
         }
-        let bytes = fsutil::read_bounded(&path, MAX_STORE_FILE_BYTES)?;
+        let bytes = fsutil::read_regular(&path, MAX_STORE_FILE_BYTES)?;
         let name = format!("truststore/x509/{}/{}/{file}", store.kind(), store.name());
         add(&name, bytes)?;
     }
@@ -52,7 +52,7 @@ pub fn collect(host: &Host, crls: &[(String, CrlBundle)]) -> Result<Vec<KitFile>
             .iter()
             .all(|(url, _)| place != Place::Crl(Digest::sha256(url.as_bytes()).hex().to_owned()))
         {
-            add(&place.to_string(), fsutil::read_bounded(&path, MAX_ENTRY_BYTES as u64)?)?;
+            add(&place.to_string(), fsutil::read_regular(&path, MAX_ENTRY_BYTES as u64)?)?;
         }
     }
     files.sort_by(|a, b| a.place.cmp(&b.place));

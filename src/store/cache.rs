@@ -140,7 +140,7 @@ impl SignatureStore for SignatureCache {
     }
 
     fn read(&self, signature: &StoredSignature) -> Result<Vec<u8>, StoreError> {
-        let bytes = fsutil::read_bounded(&signature.location, MAX_ENVELOPE_BYTES)?;
+        let bytes = fsutil::read_regular(&signature.location, MAX_ENVELOPE_BYTES)?;
         if let Some(expected) = &signature.digest {
             let found = Digest::of(expected.algorithm(), &bytes);
             if found != *expected {

@@ -51,7 +51,7 @@ impl SignatureStore for SignatureDirectory {
     fn read(&self, signature: &StoredSignature) -> Result<Vec<u8>, StoreError> {
         match &signature.digest {
             Some(_) => self.cache.read(signature),
-            None => Ok(fsutil::read_bounded(&signature.location, MAX_ENVELOPE_BYTES)?),
+            None => Ok(fsutil::read_regular(&signature.location, MAX_ENVELOPE_BYTES)?),
         }
     }
 

@@ -119,7 +119,7 @@ impl CrlCache {
     /// # Errors
     /// As [`Self::get`].
     pub fn read(&self, path: &Path) -> Result<Option<CrlBundle>, CrlFileError> {
-        let bytes = match fsutil::read_bounded(path, MAX_ENTRY_BYTES as u64) {
+        let bytes = match fsutil::read_regular(path, MAX_ENTRY_BYTES as u64) {
             Err(error) if error.is_not_found() => return Ok(None),
             result => result?,
         };

@@ -255,7 +255,7 @@ fn read_regular(path: &Path) -> Result<Option<Vec<u8>>, PolicyFileError> {
         Ok(metadata) if !metadata.is_file() => {
             Err(PolicyFileError::NotRegular { path: path.to_owned() })
         }
-        _ => Ok(Some(fsutil::read_bounded(path, MAX_POLICY_BYTES as u64)?)),
+        _ => Ok(Some(fsutil::read_regular(path, MAX_POLICY_BYTES as u64)?)),
     }
 }
 

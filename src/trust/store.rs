@@ -248,7 +248,7 @@ impl TrustStores {
             file: file.to_owned(),
             reason,
         };
-        let bytes = fsutil::read_bounded(&path, MAX_STORE_FILE_BYTES)
+        let bytes = fsutil::read_regular(&path, MAX_STORE_FILE_BYTES)
             .map_err(|error| unreadable(error.to_string()))?;
         let certificates =
             x509::certificates_from_bytes(&bytes).map_err(|error| unreadable(error.to_string()))?;

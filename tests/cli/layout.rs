@@ -210,3 +210,23 @@ fn concurrent_signers_leave_all_signatures() {
     assert_eq!(text.lines().count(), 22);
     host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
 }
+
+/// Nobody ever writes into these pipes. A signature that the user names may come out of one.
+#[test]
+fn s11_pipes_in_a_layout_are_not_waited_for() {
+    let blob = format!("lay/blobs/sha256/{}", &DIGEST[7..]);
+    for name in ["lay/oci-layout", "lay/index.json", &blob] {
+        let host = host();
+        fs::remove_file(host.path(name)).unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, host.path(name), mode).unwrap();
+        let refused = host.run(&["verify", "--oci-layout", "lay:v1"]).code(20).stdout_eq("");
+        let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(text.contains(&format!("{name}: it is no regular file")), "{text}");
+        assert_ne!(host.run(&["verify", "lay"]).get_output().status.code(), Some(0), "{name}");
+    }
+    let host = host();
+    host.run(&["sign", "--local", "-o", "a.jws.sig", MANIFEST]).code(0);
+    let verify = host.command(&["verify", "--local", "-s", "/dev/stdin", MANIFEST]);
+    verify.stdin(host.read("a.jws.sig")).assert().code(0);
+}

@@ -28,7 +28,7 @@ impl Files {
     /// Reads a file of at most `limit` bytes.
     pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, LayoutError> {
         match self {
-            Self::Directory(root) => Ok(fsutil::read_bounded(&root.join(name), limit)?),
+            Self::Directory(root) => Ok(fsutil::read_regular(&root.join(name), limit)?),
             Self::Archive(archive) => archive.member(name, limit),
         }
     }

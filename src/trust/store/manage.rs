@@ -116,7 +116,7 @@ impl TrustStores {
     /// [`ManageError`] when `file` is no plain name, or the file is unreadable or no certificate.
     pub fn show(&self, store: &StoreRef, file: &str) -> Result<Vec<Certificate>, ManageError> {
         let path = self.directory(store).join(base_name(file)?);
-        let bytes = fsutil::read_bounded(&path, MAX_STORE_FILE_BYTES)?;
+        let bytes = fsutil::read_regular(&path, MAX_STORE_FILE_BYTES)?;
         x509::certificates_from_bytes(&bytes)
             .map_err(|error| ManageError::NoCertificate { reason: error.to_string() })
     }

@@ -11,7 +11,7 @@ pub(super) mod testing;
 mod tests;
 
 use std::cell::RefCell;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use self::metadata::{Metadata, SchemaError};
 use super::bolt::{Database, Snapshot};
 use super::error::ContainerdError;
 use super::{BlobInfo, ContentStore, ImageRecord, Namespace};
-use crate::fsutil::{self, FileError};
+use crate::fsutil;
 use crate::image::digest::Digest;
 
 /// The database below containerd's root.
@@ -44,7 +44,7 @@ impl Files {
     /// [`ContainerdError::Root`], or [`ContainerdError::File`] when there is no permission.
     pub fn open(root: &Path) -> Result<Self, ContainerdError> {
         let path = root.join(META_DB);
-        let file = regular(&path)
+        let file = fsutil::open_regular(&path)
             .map_err(|source| ContainerdError::Root { root: root.to_owned(), source })?;
         let database = RefCell::new(Database::new(file));
         Ok(Self { root: root.to_owned(), path, database })
@@ -114,19 +114,10 @@ impl ContentStore for Files {
         digest: &Digest,
     ) -> Result<Option<Box<dyn Read + 'a>>, ContainerdError> {
         let path = self.root.join(BLOBS).join(digest.algorithm().name()).join(digest.hex());
-        match regular(&path) {
+        match fsutil::open_regular(&path) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Opens a file, unless it is something that might never end or never begin.
-fn regular(path: &Path) -> Result<File, FileError> {
-    let error = |source| FileError::io("open", path, source);
-    if !fs::metadata(path).map_err(error)?.is_file() {
-        return Err(error(std::io::Error::other("it is no regular file")));
-    }
-    fsutil::open(path)
 }

@@ -183,7 +183,7 @@ fn no_containerd_there() {
     // Something that would never end, or begin.
     store(4).write(directory.path());
     let meta_db = directory.path().join(META_DB);
-    fs::remove_file(&meta_db).unwrap();
+    std::fs::remove_file(&meta_db).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &meta_db).unwrap();
     assert!(Files::open(directory.path()).is_err());
 }
