@@ -250,6 +250,7 @@ impl ImageSubject<'_> {
 fn given(files: &[PathBuf]) -> Result<Option<GivenManifest>, Failure> {
     let Some((target, below)) = files.split_first() else { return Ok(None) };
     let below = below.iter().map(|path| read_manifest(path)).collect::<Result<Vec<_>, _>>()?;
+    let below = below.into_iter().map(Into::into);
     let given = GivenManifest::new(read_manifest(target)?, below).map_err(|error| {
         Failure::of(Exit::Malformed, &error).prefixed(&target.display().to_string())
     })?;

@@ -317,7 +317,7 @@ impl ImageArgs {
             _ => return Ok(Vec::new()),
         };
         let refused = |failure: Failure| failure.prefixed(&path.display().to_string());
-        let given = carried.into_iter().map(|it| GivenManifest::new(it.bytes, it.below));
+        let given = carried.into_iter().map(|it| GivenManifest::new(it.bytes.to_vec(), it.below));
         let given = given
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| refused(Failure::of(Exit::Malformed, &error)))?;

@@ -43,14 +43,13 @@ impl GivenManifest {
     ///
     /// # Errors
     /// When the first is no manifest or index.
-    pub fn new<Bytes: Into<Arc<[u8]>>>(
+    pub fn new(
         target: Vec<u8>,
-        below: impl IntoIterator<Item = Bytes>,
+        below: impl IntoIterator<Item = Arc<[u8]>>,
     ) -> Result<Self, ManifestError> {
-        let below = below.into_iter().map(Into::into);
         Ok(Self {
             target: RawManifest::parse(target, None)?,
-            below: below.map(|bytes: Arc<[u8]>| (Digest::sha256(&bytes), bytes)).collect(),
+            below: below.into_iter().map(|bytes| (Digest::sha256(&bytes), bytes)).collect(),
         })
     }
 

@@ -12,9 +12,10 @@
 //! reads it (decision D-1). Every byte that is read is hashed; the target manifest has to be there
 //! (rule N-08). Nothing is found but what `index.json` leads to.
 //!
-//! What differs between a directory and an archive is in `files` and `archive`.
+//! What differs between a directory and an archive is in `files`, `archive` and `carried`.
 
 mod archive;
+mod carried;
 mod discover;
 mod error;
 mod files;
@@ -36,8 +37,8 @@ use crate::image::manifest::{Index, MAX_BYTES, RawManifest};
 
 use super::{Added, MAX_ENVELOPE_BYTES, NewSignature, SignatureStore, StoreError, StoredSignature};
 
-pub use self::archive::CarriedManifest;
 use self::archive::{ArchiveFiles, Carried};
+pub use self::carried::CarriedManifest;
 pub(in crate::store) use self::discover::Node;
 pub use self::error::LayoutError;
 use self::files::{Files, blob_name};
@@ -260,11 +261,22 @@ impl OciLayout {
 
     /// Reads a blob of at most `limit` bytes, and compares size and digest.
     fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
+        self.blob_within(descriptor, limit, |_| Ok(()))
+    }
+
+    /// As [`Self::blob`], if `may_have` says that as many bytes as were read may be worked on.
+    fn blob_within(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+        may_have: impl FnOnce(u64) -> Result<(), LayoutError>,
+    ) -> Result<Vec<u8>, LayoutError> {
         if descriptor.size > limit {
             let path = self.blob_path(&descriptor.digest);
             return Err(FileError::TooLarge { path, limit }.into());
         }
         let (path, bytes) = self.read_blob(&descriptor.digest, limit)?;
+        may_have(bytes.len() as u64)?;
         check(&path, &descriptor.digest, descriptor.size, &bytes)?;
         Ok(bytes)
     }

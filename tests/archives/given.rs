@@ -22,7 +22,7 @@ fn against(
     options: &Options,
 ) -> Result<Generated, GenerateError> {
     let (target, below) = documents.split_first().unwrap();
-    let below = below.iter().map(|document| document.to_vec());
+    let below = below.iter().map(|document| (*document).into());
     let given = GivenManifest::new(target.to_vec(), below).unwrap();
     generate::against(archive, &given, options, &())
 }

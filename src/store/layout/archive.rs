@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::content::archive::{Archive, ArchiveError, Jobs, NoEncoders, Source, Work, amend};
 use crate::content::limits::{DOCUMENT_BYTES, Limits};
@@ -39,6 +39,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::manifest::MAX_BYTES;
 
+use super::discover::Signed;
 use super::files::{Files, blob_name};
 use super::write::{Plain, Signature, cut, insert};
 use super::{LayoutError, OciLayout, SIGNATURE_TYPE};
@@ -47,7 +48,7 @@ use super::{LayoutError, OciLayout, SIGNATURE_TYPE};
 const OWN: &str = "";
 
 /// The layout for what the archive does not hold.
-const SIGNATURES: &str = "signatures/";
+pub(super) const SIGNATURES: &str = "signatures/";
 
 /// Tells engines that an entry is no image (docker since 29.1).
 const SUBJECT: &str = "io.containerd.manifest.subject";
@@ -57,23 +58,11 @@ const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 
-/// Most manifests that an archive carries along.
-const MAX_CARRIED: usize = 100;
-
 /// Documents that are carried along with an image: the manifest that is signed, those below it if it
 /// is an index, and the config.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
     documents: BTreeMap<Digest, Vec<u8>>,
-}
-
-/// A manifest or an index that is carried along in an archive.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CarriedManifest {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// The documents below it that are carried along too.
-    pub below: Vec<Vec<u8>>,
 }
 
 /// An archive as it was when it was read.
@@ -83,6 +72,7 @@ pub(super) struct ArchiveFiles {
     archive: Archive,
     limits: Limits,
     parts: Vec<&'static str>,
+    signatures: OnceLock<Arc<[Signed]>>,
 }
 
 impl ArchiveFiles {
@@ -100,15 +90,25 @@ impl ArchiveFiles {
         if parts.is_empty() && archive.get("manifest.json").is_none() {
             return Err(LayoutError::NotALayout { path: path.to_owned() });
         }
-        Ok(Self { path: path.to_owned(), archive, limits, parts })
+        let (path, signatures) = (path.to_owned(), OnceLock::new());
+        Ok(Self { path, archive, limits, parts, signatures })
     }
 
     pub(super) fn parts(&self) -> &[&'static str] {
         &self.parts
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The signatures in it, once they were looked for.
+    pub(super) fn signatures(&self) -> &OnceLock<Arc<[Signed]>> {
+        &self.signatures
     }
 
     pub(super) fn member(&self, name: &str, limit: u64) -> Result<Vec<u8>, LayoutError> {
@@ -280,27 +280,5 @@ impl OciLayout {
         let named = documents.into_iter().map(|bytes| (Digest::sha256(&bytes), bytes));
         self.carried = Carried { documents: named.collect() };
         Ok(self)
-    }
-
-    /// The manifests and indexes that are carried along in an archive because it does not hold them
-    /// otherwise.
-    ///
-    /// # Errors
-    /// [`LayoutError`] when one of them is missing, altered or malformed.
-    pub fn carried_manifests(&self) -> Result<Vec<CarriedManifest>, LayoutError> {
-        if !self.files.parts().contains(&SIGNATURES) {
-            return Ok(Vec::new());
-        }
-        let mut carried = Vec::new();
-        for subject in self.subjects_in(SIGNATURES)? {
-            if carried.len() == MAX_CARRIED {
-                return Err(LayoutError::TooManyManifests { limit: MAX_CARRIED });
-            }
-            let bytes = self.blob(&subject, MAX_BYTES as u64)?;
-            let below = self.below(&subject)?.into_iter().filter(|(_, is_there)| *is_there);
-            let below = below.map(|(it, _)| self.blob(&it, MAX_BYTES as u64));
-            carried.push(CarriedManifest { bytes, below: below.collect::<Result<_, _>>()? });
-        }
-        Ok(carried)
     }
 }

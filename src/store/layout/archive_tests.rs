@@ -85,7 +85,7 @@ fn pushed(case: &str) -> (Vec<u8>, Descriptor) {
 }
 
 fn carried(manifest: &[u8]) -> [CarriedManifest; 1] {
-    [CarriedManifest { bytes: manifest.to_vec(), below: Vec::new() }]
+    [CarriedManifest { bytes: manifest.into(), below: Vec::new() }]
 }
 
 #[test]
@@ -279,4 +279,44 @@ fn the_index_below_which_something_is_counts_as_holding_it() {
     file.open().add(child, &envelope(b"child")).unwrap();
     assert_eq!(file.open().list(child).unwrap().len(), 1);
     assert_eq!(file.open().carried_manifests().unwrap(), []);
+}
+
+/// Twenty indexes that are carried along, and list the same three documents.
+#[test]
+fn s11_what_is_carried_along_counts_as_often_as_it_is_listed() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, format!("signatures/{name}"), bytes).unwrap();
+    };
+    let mut describe = |media_type: &str, bytes: &[u8]| {
+        let descriptor = Descriptor::of(media_type, Algorithm::Sha256, bytes);
+        add(&blob_name(&descriptor.digest), bytes);
+        serde_json::to_string(&descriptor).unwrap()
+    };
+    let index = |n: usize, children: &[String]| {
+        let (media_type, children) = (media_type::OCI_INDEX, children.join(","));
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{children}],"annotations":{{"n":"{n}"}}}}"#
+        )
+    };
+    let manifest = |n: usize| format!("{{\"n\":{n}}}{}", " ".repeat(10_000));
+    let below: Vec<_> =
+        (0..3).map(|n| describe(media_type::OCI_MANIFEST, manifest(n).as_bytes())).collect();
+    let indexes: Vec<_> =
+        (0..20).map(|n| describe(media_type::OCI_INDEX, index(n, &below).as_bytes())).collect();
+    add("index.json", index(0, &indexes).as_bytes());
+    add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+    let file = File::of(&tar.into_inner().unwrap());
+    let read = |limits| OciLayout::at(&file.path(), limits).unwrap().carried_manifests();
+    let carried = read(Limits::default()).unwrap();
+    assert_eq!(carried.iter().map(|it| it.below.len()).collect::<Vec<_>>(), [3; 20]);
+    assert!(Arc::ptr_eq(&carried[0].below[0], &carried[19].below[0]), "one copy");
+
+    let error = read(Limits { document_bytes: 100_000, ..Limits::default() }).unwrap_err();
+    assert!(matches!(error, LayoutError::TooManyBytes { limit: 100_000 }), "{error}");
+    read(Limits { listed_documents: 80, ..Limits::default() }).unwrap();
+    let error = read(Limits { listed_documents: 79, ..Limits::default() }).unwrap_err();
+    assert!(matches!(error, LayoutError::TooManyManifests { limit: 79 }), "{error}");
 }

@@ -13,6 +13,7 @@
 //! the others still count (rule F5).
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -33,6 +34,9 @@ const THUMBPRINT: &str = "io.cncf.notary.x509chain.thumbprint#S256";
 
 /// Most manifests and indexes of a layout that are read.
 const MAX_NODES: usize = MAX_CHILDREN;
+
+/// Most bytes of them: many small ones, or some that are as large as one may be.
+const MAX_NODE_BYTES: u64 = 256 << 20;
 
 const RULES: Rules = Rules {
     max_bytes: MAX_BYTES,
@@ -95,27 +99,45 @@ impl Node {
     }
 }
 
+/// A signature, and whose it is. Of one that can't be read nobody knows, so it may be anybody's.
+#[derive(Debug)]
+pub(super) struct Signed {
+    subject: Option<Descriptor>,
+    signature: StoredSignature,
+}
+
 impl OciLayout {
     /// The signatures of `subject`, in the order in which `index.json` leads to them.
     pub(super) fn signatures_of(
         &self,
         subject: &Descriptor,
     ) -> Result<Vec<StoredSignature>, LayoutError> {
+        let signatures = self.signatures()?;
+        let is_of = |it: &&Signed| it.subject.as_ref().is_none_or(|it| it.same_content(subject));
+        let found = signatures.iter().filter(is_of).take(MAX_LISTED);
+        Ok(found.map(|it| it.signature.clone()).collect())
+    }
+
+    /// All signatures. An archive is read once, and is the same for every subject.
+    fn signatures(&self) -> Result<Arc<[Signed]>, LayoutError> {
+        let known = self.files.signatures();
+        if let Some(signatures) = known.and_then(OnceLock::get) {
+            return Ok(Arc::clone(signatures));
+        }
         let mut found = Vec::new();
-        self.walk(|descriptor, node| {
-            if found.len() < MAX_LISTED {
-                found.extend(self.signature(subject, descriptor, node));
-            }
-        })?;
-        Ok(found)
+        self.walk(|descriptor, node| found.extend(self.signature(descriptor, node)))?;
+        let found: Arc<[Signed]> = found.into();
+        Ok(match known {
+            Some(known) => Arc::clone(known.get_or_init(|| found)),
+            None => found,
+        })
     }
 
     fn signature(
         &self,
-        subject: &Descriptor,
         descriptor: &Descriptor,
         node: Result<&Node, &LayoutError>,
-    ) -> Option<StoredSignature> {
+    ) -> Option<Signed> {
         let stored = |envelope: Option<&Descriptor>, defect: Option<String>| StoredSignature {
             location: format!("{}@{}", self.root().display(), descriptor.digest).into(),
             manifest: Some(descriptor.digest.clone()),
@@ -127,18 +149,17 @@ impl OciLayout {
         };
         match node {
             // Whose signature it is, only the manifest would say.
-            Err(error) => {
-                looks_like_signature(descriptor).then(|| stored(None, Some(error.to_string())))
-            }
+            Err(error) => looks_like_signature(descriptor).then(|| {
+                let signature = stored(None, Some(error.to_string()));
+                Signed { subject: None, signature }
+            }),
             Ok(node) => {
-                let is_of = node.subject.as_ref().is_some_and(|it| it.same_content(subject));
-                if !node.is_signature() || !is_of {
-                    return None;
-                }
-                Some(match node.envelope(&descriptor.media_type) {
+                let subject = Some(node.subject.clone().filter(|_| node.is_signature())?);
+                let signature = match node.envelope(&descriptor.media_type) {
                     Ok(envelope) => stored(Some(envelope), None),
                     Err(defect) => stored(None, Some(defect)),
-                })
+                };
+                Some(Signed { subject, signature })
             }
         }
     }
@@ -170,22 +191,6 @@ impl OciLayout {
         Ok(false)
     }
 
-    /// The manifests and indexes that a part holds for the sake of their signatures, and nothing else
-    /// beside signatures.
-    pub(super) fn subjects_in(&self, part: &str) -> Result<Vec<Descriptor>, LayoutError> {
-        let mut subjects = Vec::new();
-        for entry in self.entries_of(part)? {
-            if !is_node(&entry.media_type) {
-                let (digest, media_type) = (entry.digest, entry.media_type);
-                return Err(LayoutError::NoManifest { digest, media_type });
-            }
-            if !self.node(&entry)?.is_signature() {
-                subjects.push(entry);
-            }
-        }
-        Ok(subjects)
-    }
-
     /// The manifests and indexes below one, in order, each once; those that are not in the layout
     /// have no bytes to be altered, and are told apart by `false`.
     ///
@@ -194,7 +199,8 @@ impl OciLayout {
     pub fn below(&self, target: &Descriptor) -> Result<Vec<(Descriptor, bool)>, LayoutError> {
         let mut below = Vec::new();
         let mut seen = HashSet::from([target.digest.clone()]);
-        let mut pending = self.node(target)?.manifests.unwrap_or_default();
+        let mut budget = Budget(MAX_NODE_BYTES);
+        let mut pending = self.node(target, &mut budget)?.manifests.unwrap_or_default();
         pending.reverse();
         while let Some(descriptor) = pending.pop() {
             if !is_node(&descriptor.media_type) || !seen.insert(descriptor.digest.clone()) {
@@ -203,7 +209,7 @@ impl OciLayout {
             if seen.len() > MAX_NODES {
                 return Err(LayoutError::TooManyManifests { limit: MAX_NODES });
             }
-            let node = match self.node(&descriptor) {
+            let node = match self.node(&descriptor, &mut budget) {
                 Err(error) if error.is_not_found() => None,
                 node => Some(node?),
             };
@@ -224,6 +230,7 @@ impl OciLayout {
         let mut pending = self.entries()?;
         pending.reverse();
         let mut seen = HashSet::new();
+        let mut budget = Budget(MAX_NODE_BYTES);
         while let Some(descriptor) = pending.pop() {
             if !is_node(&descriptor.media_type) || !seen.insert(descriptor.digest.clone()) {
                 continue;
@@ -231,7 +238,10 @@ impl OciLayout {
             if seen.len() > MAX_NODES {
                 return Err(LayoutError::TooManyManifests { limit: MAX_NODES });
             }
-            let node = self.node(&descriptor);
+            let node = self.node(&descriptor, &mut budget);
+            if let Err(error @ LayoutError::TooManyBytes { .. }) = node {
+                return Err(error);
+            }
             visit(&descriptor, node.as_ref());
             if let Ok(node) = node {
                 let children = node.manifests.unwrap_or_default();
@@ -242,8 +252,8 @@ impl OciLayout {
         Ok(())
     }
 
-    fn node(&self, descriptor: &Descriptor) -> Result<Node, LayoutError> {
-        let bytes = self.blob(descriptor, MAX_BYTES as u64)?;
+    fn node(&self, descriptor: &Descriptor, budget: &mut Budget) -> Result<Node, LayoutError> {
+        let bytes = self.blob_within(descriptor, MAX_BYTES as u64, |length| budget.take(length))?;
         Node::parse(&bytes).map_err(|source| LayoutError::Json {
             path: self.blob_path(&descriptor.digest),
             source: Box::new(source),
@@ -251,8 +261,19 @@ impl OciLayout {
     }
 }
 
+/// How many bytes a walk may still read.
+struct Budget(u64);
+
+impl Budget {
+    fn take(&mut self, bytes: u64) -> Result<(), LayoutError> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or(LayoutError::TooManyBytes { limit: MAX_NODE_BYTES })?;
+        Ok(())
+    }
+}
+
 /// Whether something of this media type may lead on.
-fn is_node(media_type: &str) -> bool {
+pub(super) fn is_node(media_type: &str) -> bool {
     media_type::is_index(media_type)
         || media_type::is_manifest(media_type)
         || media_type == ARTIFACT_MANIFEST
@@ -262,4 +283,25 @@ fn is_node(media_type: &str) -> bool {
 fn looks_like_signature(descriptor: &Descriptor) -> bool {
     descriptor.artifact_type.as_deref() == Some(SIGNATURE_TYPE)
         || descriptor.annotations.contains_key(THUMBPRINT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::layout::LayoutTarget;
+    use crate::store::layout::tests::copy;
+
+    /// What was read counts, whatever a descriptor says.
+    #[test]
+    fn s11_a_walk_reads_only_so_much() {
+        let directory = copy("lay");
+        let layout = OciLayout::open(directory.path()).unwrap();
+        let target = layout.resolve(&LayoutTarget::Tag("v1".to_owned())).unwrap().descriptor;
+        let other = Descriptor { size: 1, ..target.clone() };
+        let mut budget = Budget(target.size * 2);
+        assert!(layout.node(&target, &mut budget).is_ok());
+        assert!(matches!(layout.node(&other, &mut budget), Err(LayoutError::Altered { .. })));
+        let error = layout.node(&target, &mut budget).map(drop).unwrap_err();
+        assert!(matches!(error, LayoutError::TooManyBytes { limit: MAX_NODE_BYTES }), "{error}");
+    }
 }

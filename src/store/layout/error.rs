@@ -112,6 +112,12 @@ pub enum LayoutError {
         /// The text.
         found: String,
     },
+    /// More than is read of manifests, each as often as it is listed.
+    #[error("the manifests of the layout have more than {limit} bytes")]
+    TooManyBytes {
+        /// The limit.
+        limit: u64,
+    },
     /// More nodes than are looked at.
     #[error("the layout has more than {limit} manifests")]
     TooManyManifests {

@@ -1,13 +1,14 @@
 //! The files of a layout, wherever they are.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::fsutil;
 use crate::image::digest::Digest;
 
 use super::LayoutError;
 use super::archive::ArchiveFiles;
+use super::discover::Signed;
 
 /// Where the files of a layout are.
 #[derive(Clone, Debug)]
@@ -30,6 +31,14 @@ impl Files {
         match self {
             Self::Directory(root) => Ok(fsutil::read_regular(&root.join(name), limit)?),
             Self::Archive(archive) => archive.member(name, limit),
+        }
+    }
+
+    /// Where the signatures are kept that were found, if what is read can't change.
+    pub(super) fn signatures(&self) -> Option<&OnceLock<Arc<[Signed]>>> {
+        match self {
+            Self::Directory(_) => None,
+            Self::Archive(archive) => Some(archive.signatures()),
         }
     }
 
