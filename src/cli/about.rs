@@ -9,21 +9,19 @@ use crate::fsutil::{self, Mode};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::output::Format;
-use super::report::SCHEMA_VERSION;
+use super::help;
 
 // Arguments of `dockseal man`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   dockseal man ~/.local/share/man/man1")]
 pub(super) struct ManArgs {
-    /// Directory for the pages, one per command
+    /// Directory for the pages, one per command; those of topics go to man7 beside it, if it is man1
     directory: PathBuf,
 }
 
 impl ManArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        // Pages of the help command would only repeat the others.
         let mut command = super::Cli::command().disable_help_subcommand(true);
         command.build();
         fsutil::create_public_dir(&self.directory)?;
@@ -33,9 +31,20 @@ impl ManArgs {
         }
         let verifier = super::containerd_verifier::MANUAL;
         fsutil::write_atomic(&self.directory.join(verifier.0), verifier.1, Mode::Public)?;
+        // Where pages are looked for, those of a section have a directory.
+        let of_topics = match self.directory.file_name() {
+            Some(name) if name == "man1" => self.directory.with_file_name("man7"),
+            _ => self.directory.clone(),
+        };
+        fsutil::create_public_dir(&of_topics)?;
+        for topic in &help::TOPICS {
+            let path = of_topics.join(format!("dockseal-{}.7", topic.name));
+            fsutil::write_atomic(&path, topic.page().as_bytes(), Mode::Public)?;
+        }
         let directory = self.directory.display();
         context.printer.note(format_args!("manual pages written to {directory}"));
-        Ok(())
+        let report = json!({"verdict": "written", "path": self.directory});
+        Ok(context.printer.json(report)?)
     }
 }
 
@@ -85,25 +94,33 @@ const LIBC: &str = if cfg!(target_env = "musl") {
 
 const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
-/// `dockseal version`
-pub(super) fn version(context: &Context) -> Result<(), Failure> {
+// Arguments of `dockseal version`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal version --format json")]
+pub(super) struct VersionArgs {}
+
+impl VersionArgs {
+    #[expect(clippy::unused_self, reason = "as every command")]
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        version(context)
+    }
+}
+
+fn version(context: &Context) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let features: Vec<_> =
         FEATURES.iter().filter(|(_, is_built_in)| *is_built_in).map(|(name, _)| *name).collect();
     let target = format!("{}-{}-{LIBC}", std::env::consts::ARCH, std::env::consts::OS);
-    if context.printer.format() == Format::Json {
-        let document = json!({
-            "schemaVersion": SCHEMA_VERSION,
-            "version": version,
-            "goGzip": ["go1.8", "go1.27"],
-            "networkCode": NETWORK_CODE,
-            "features": features,
-            "target": target,
-            "linking": LINKING,
-            "profile": PROFILE,
-        });
-        return Ok(context.printer.json(&document)?);
-    }
+    context.printer.json(json!({
+        "version": version,
+        "goGzip": ["go1.8", "go1.27"],
+        "networkCode": NETWORK_CODE,
+        "features": features,
+        "target": target,
+        "linking": LINKING,
+        "profile": PROFILE,
+    }))?;
     context.printer.line(format_args!("dockseal {version}"))?;
     context.printer.line("gzip generations: go1.8 (Go 1.8 to 1.26), go1.27")?;
     context.printer.line(format_args!("network code: {}", list(NETWORK_CODE)))?;

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::fsutil::{self, Mode};
 use crate::image::digest::Digest;
 use crate::sign::attachable;
@@ -66,13 +68,20 @@ impl AttachArgs {
                 .map_err(|error| Failure::from(error).prefixed(&path.display().to_string()))?;
             attached.push(envelope);
         }
+        let mut signatures = Vec::new();
         for envelope in &attached {
             let added = store.add(&subject.descriptor, envelope)?;
+            signatures.push(json!({"location": added.location, "digest": added.digest}));
             context.printer.note(format_args!("Signature written to {}", added.location.display()));
         }
         let count = attached.len();
         let reference = subject.reference();
-        Ok(context.printer.line(format_args!("Attached {count} signatures to {reference}"))?)
+        context.printer.line(format_args!("Attached {count} signatures to {reference}"))?;
+        Ok(context.printer.json(json!({
+            "verdict": "attached",
+            "subject": subject.descriptor,
+            "signatures": signatures,
+        }))?)
     }
 
     /// What is signed, and where its signatures go.
@@ -118,7 +127,8 @@ fn no_layout() -> Failure {
   dockseal detach --from image.tar -o signatures
   dockseal detach --from containerd:registry.example/app:v1 --namespace k8s.io
   dockseal detach --oci-layout layout:v1
-  dockseal detach --from image.tar --remove --only sha256:47f0f7a3...
+  dockseal detach --from image.tar --remove \\
+      --only sha256:f45b3b4aa0a604722a96d8e2c24cabda061f16a482d26f64612cacaa7bd59092
 
 With --remove nothing leads to them any more once their files are written; the others stay as they are.")]
 pub(super) struct DetachArgs {
@@ -176,6 +186,7 @@ impl DetachArgs {
         }
         // All are in files before the first is removed.
         let mut detached = Vec::new();
+        let mut files = Vec::new();
         for signature in &found {
             if let Some(path) = self.detach(&*store, signature, context)? {
                 detached.push((signature, path));
@@ -188,10 +199,15 @@ impl DetachArgs {
                 context.printer.note(format_args!("Signature removed from {place}"));
             }
         }
-        for (_, path) in &detached {
+        for (_, (path, digest)) in &detached {
             context.printer.line(path.display())?;
+            files.push(json!({"path": path, "digest": digest}));
         }
-        Ok(())
+        Ok(context.printer.json(json!({
+            "verdict": "detached",
+            "subject": subject.descriptor,
+            "files": files,
+        }))?)
     }
 
     /// Writes the file of a signature; none of what is no signature, with a warning.
@@ -200,7 +216,7 @@ impl DetachArgs {
         store: &dyn SignatureStore,
         signature: &StoredSignature,
         context: &Context,
-    ) -> Result<Option<PathBuf>, Failure> {
+    ) -> Result<Option<(PathBuf, Digest)>, Failure> {
         let bytes = match store.read(signature) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -213,8 +229,9 @@ impl DetachArgs {
             context.printer.warning(format_args!("{place} is no signature envelope"));
             return Ok(None);
         };
-        let path = self.output.join(format!("{}.{format}.sig", Digest::sha256(&bytes).hex()));
+        let digest = Digest::sha256(&bytes);
+        let path = self.output.join(format!("{}.{format}.sig", digest.hex()));
         fsutil::write_atomic(&path, &bytes, Mode::Private)?;
-        Ok(Some(path))
+        Ok(Some((path, digest)))
     }
 }

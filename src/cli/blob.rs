@@ -25,12 +25,13 @@ use super::context::Context;
 use super::failure::Failure;
 use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::inspect::InspectFileArgs;
-use super::output::{Format, Verbosity};
+use super::output::Verbosity;
 use super::plugins::PluginArgs;
 use super::report::{self, PolicyInfo};
 use super::sign::{FormatArgs, KeyArgs};
 use super::subject::user_metadata;
-use super::verify::{RevocationArgs, StrictnessArgs, print_skipped, print_trusted, warn_about};
+use super::verdict::{self, print_skipped, print_trusted, warn_about};
+use super::verify::{RevocationArgs, StrictnessArgs};
 use super::{duration, policy, read_input};
 
 /// Media type of a file of which nothing else is known.
@@ -73,6 +74,9 @@ pub(super) fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Fail
 
 // Arguments of `dockseal blob sign`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal blob sign notes.txt
+  dockseal blob sign --output notes.sig --expiry 720h notes.txt")]
 pub(super) struct SignArgs {
     /// The file to sign, or - for standard input
     #[arg(value_name = "FILE")]
@@ -130,19 +134,7 @@ impl SignArgs {
             return Ok(());
         }
         let added = DetachedFiles::new(target, []).add(&descriptor, &envelope)?;
-        if printer.format() == Format::Json {
-            return Ok(printer.json(&json!({
-                "schemaVersion": report::SCHEMA_VERSION,
-                "verdict": "signed",
-                "subject": descriptor,
-                "signature": {
-                    "location": added.location,
-                    "digest": added.digest,
-                    "mediaType": envelope.media_type,
-                    "size": envelope.bytes.len(),
-                },
-            }))?);
-        }
+        printer.json(report::signed(&descriptor, &envelope, &added))?;
         if printer.verbosity() == Verbosity::Quiet {
             return Ok(printer.line(&descriptor.digest)?);
         }
@@ -158,8 +150,7 @@ impl SignArgs {
     fn may_replace(&self, context: &Context) -> Result<bool, Failure> {
         let question = "The signature file already exists, do you want to overwrite it?";
         let answer = confirmed(context, self.force, question);
-        answer
-            .map_err(|failure| failure.with_hint(Some("the same command with --force".to_owned())))
+        answer.map_err(|failure| failure.with_hint(Some("--force".to_owned())))
     }
 
     /// Where the signature goes; `None` is standard output.
@@ -183,6 +174,8 @@ impl SignArgs {
 
 // Arguments of `dockseal blob verify`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal blob verify notes.txt --signature notes.txt.jws.sig")]
 pub(super) struct VerifyArgs {
     /// The signed file, or - for standard input
     #[arg(value_name = "FILE")]
@@ -203,6 +196,9 @@ pub(super) struct VerifyArgs {
     revocation: RevocationArgs,
     #[command(flatten)]
     strictness: StrictnessArgs,
+    /// Show as a tree what was checked
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     plugins: PluginArgs,
 }
@@ -219,7 +215,6 @@ impl VerifyArgs {
             statement: statement.name(),
             level: statement.level().name().as_str(),
         };
-        printer.note(policy.describe());
         let blob = hash(&self.file, self.media_type.clone())?;
         let stores = TrustStores::new(&config);
         check_stores(context, &stores, statement)?;
@@ -239,18 +234,25 @@ impl VerifyArgs {
         match Verifier::new(statement, &stores, options).verify_blob(&blob, &files) {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, printer);
-                print_trusted(printer, &what, &trusted, &policy, &serde_json::Value::Null)
+                let report = report::trusted(&trusted, &policy);
+                print_trusted(printer, &what, &trusted, &policy)?;
+                if self.explain {
+                    printer.text(&verdict::tree(&what, &report).render())?;
+                }
+                Ok(printer.json(report)?)
             }
             Ok(Verdict::Skipped) => {
                 let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
                 print_skipped(printer, &what, &subject, &policy)
             }
             Err(error) => {
-                if printer.format() == Format::Json {
-                    let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
-                    printer.json(&report::denied(&subject, &policy, &error))?;
+                let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
+                let report = report::denied(&subject, &policy, &error);
+                if self.explain {
+                    printer.text(&verdict::tree(&what, &report).render())?;
                 }
-                Err(error.into())
+                let failure = verdict::denied_file(error).with_report(report);
+                Err(failure.with_detail(policy.describe()))
             }
         }
     }
@@ -261,6 +263,8 @@ impl VerifyArgs {
 #[command(defer = true)]
 pub(super) enum PolicyCommand {
     /// Show the trust policy
+    #[command(after_help = "Example:
+  dockseal blob policy show")]
     Show,
     /// Import a trust policy from a JSON file
     Import(ImportArgs),
@@ -279,6 +283,8 @@ impl PolicyCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal blob policy import trustpolicy.blob.json")]
 pub(super) struct ImportArgs {
     /// The policy: a JSON file, or - for standard input
     #[arg(value_name = "FILE")]
@@ -291,14 +297,15 @@ pub(super) struct ImportArgs {
 impl ImportArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
-        if policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove)? {
-            context.printer.line("Successfully imported blob trust policy file.")?;
-        }
-        Ok(())
+        let line = "Successfully imported blob trust policy file.";
+        policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove, line)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal blob policy init --name files --global --trust-store ca:vendor \\
+      --trusted-identity 'x509.subject: C=US, ST=WA, O=Vendor'")]
 pub(super) struct InitArgs {
     /// Name of the statement
     #[arg(long, short, value_name = "NAME")]
@@ -330,12 +337,8 @@ impl InitArgs {
         }
         let document = json!({"version": "1.0", "trustPolicies": [statement]});
         let bytes = format!("{document:#}\n").into_bytes();
-        if policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove)? {
-            context.printer.line(format_args!(
-                "Successfully initialized blob trust policy with statement {:?}.",
-                self.name
-            ))?;
-        }
-        Ok(())
+        let name = &self.name;
+        let line = format!("Successfully initialized blob trust policy with statement {name:?}.");
+        policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove, &line)
     }
 }

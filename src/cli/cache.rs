@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::generate::LayerCache;
 use crate::image::digest::Digest;
@@ -75,15 +76,20 @@ impl AddArgs {
                 .map_err(|error| wrong(error.into()))?;
             envelopes.push((subject, envelope));
         }
+        let mut signatures = Vec::new();
         for (subject, envelope) in &envelopes {
             let added = cache.add(subject, envelope)?;
             context.printer.line(format_args!("{} {}", subject.digest, added.digest))?;
+            signatures.push(described(&subject.digest, &added.digest));
         }
-        Ok(())
+        Ok(context.printer.json(json!({"verdict": "added", "signatures": signatures}))?)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal cache list
+  dockseal cache list sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707")]
 pub(super) struct ListArgs {
     /// Only signatures of this manifest
     #[arg(value_name = "DIGEST")]
@@ -92,14 +98,18 @@ pub(super) struct ListArgs {
 
 impl ListArgs {
     fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
-        for entry in cache.entries(self.manifest.as_ref())? {
+        let entries = cache.entries(self.manifest.as_ref())?;
+        for entry in &entries {
             context.printer.line(format_args!("{} {}", entry.subject, entry.digest))?;
         }
-        Ok(())
+        Ok(context.printer.json(json!({"signatures": all(&entries)}))?)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal cache prune sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+  dockseal cache prune --layers --older-than 720h")]
 pub(super) struct PruneArgs {
     /// Manifests whose signatures are removed
     #[arg(
@@ -124,13 +134,15 @@ pub(super) struct PruneArgs {
 
 impl PruneArgs {
     fn layers(&self, context: &Context) -> Result<(), Failure> {
-        let Some(directory) = context.dirs.layers() else { return Ok(()) };
+        let Some(directory) = context.dirs.layers() else { return kept(context) };
         let seconds = context.now.as_second().unsigned_abs();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let age = self.older_than.map_or(Duration::ZERO, SignedDuration::unsigned_abs);
         let pruned = LayerCache::new(&directory).prune(age, now)?;
         let (removed, kept) = (pruned.removed, pruned.kept);
-        Ok(context.printer.line(format_args!("removed {removed} layers, kept {kept}"))?)
+        context.printer.line(format_args!("removed {removed} layers, kept {kept}"))?;
+        let layers = json!({"removed": removed, "kept": kept});
+        Ok(context.printer.json(json!({"verdict": "removed", "layers": layers}))?)
     }
 
     fn run(self, context: &Context, cache: &SignatureCache) -> Result<(), Failure> {
@@ -145,14 +157,17 @@ impl PruneArgs {
             entries.extend(cache.entries(Some(manifest))?);
         }
         let question = format!("Are you sure you want to remove {} signatures?", entries.len());
-        if !entries.is_empty() && confirmed(context, self.yes, &question)? {
-            remove_all(context, cache, &entries)?;
+        match entries.is_empty() || confirmed(context, self.yes, &question)? {
+            true => remove_all(context, cache, &entries),
+            false => kept(context),
         }
-        Ok(())
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal cache remove sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 \\
+      sha256:f45b3b4aa0a604722a96d8e2c24cabda061f16a482d26f64612cacaa7bd59092")]
 pub(super) struct RemoveArgs {
     /// The signed manifest
     #[arg(value_name = "DIGEST")]
@@ -178,10 +193,10 @@ impl RemoveArgs {
             chosen.push(entry.clone());
         }
         let question = format!("Are you sure you want to remove {} signatures?", chosen.len());
-        if confirmed(context, self.yes, &question)? {
-            remove_all(context, cache, &chosen)?;
+        match confirmed(context, self.yes, &question)? {
+            true => remove_all(context, cache, &chosen),
+            false => kept(context),
         }
-        Ok(())
     }
 }
 
@@ -194,5 +209,18 @@ fn remove_all(
         cache.remove_file(&entry.path)?;
         context.printer.line(format_args!("removed {}", entry.digest))?;
     }
-    Ok(())
+    Ok(context.printer.json(json!({"verdict": "removed", "signatures": all(entries)}))?)
+}
+
+fn kept(context: &Context) -> Result<(), Failure> {
+    Ok(context.printer.json(json!({"verdict": "kept", "signatures": []}))?)
+}
+
+/// Cached signatures, for programs.
+fn all(entries: &[CachedSignature]) -> Vec<Value> {
+    entries.iter().map(|entry| described(&entry.subject, &entry.digest)).collect()
+}
+
+fn described(subject: &Digest, digest: &Digest) -> Value {
+    json!({"manifest": subject, "digest": digest})
 }

@@ -1,17 +1,14 @@
 //! `dockseal cert`: certificates of the trust stores, and test certificates.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use crate::fsutil::{self, Mode};
-use crate::signature::algorithm::KeySpec;
-use crate::signature::signer::keys::{KeySource, KeysError, MakeDefault, SigningKey, SigningKeys};
 use crate::signature::x509::Certificate;
-use crate::signature::x509::generate;
-use crate::trust::store::{ManageError, StoreRef, StoreType, TrustStores, is_file_name};
+use crate::trust::store::{ManageError, StoreEntry, StoreRef, StoreType, TrustStores};
 
+use super::cert_test::{CleanupArgs, GenerateArgs};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -68,6 +65,11 @@ impl StoreArgs {
     }
 }
 
+/// A trust store, for programs.
+pub(super) fn described(store: &StoreRef) -> Value {
+    json!({"type": store.kind().to_string(), "name": store.name()})
+}
+
 fn store_type(text: &str) -> Result<StoreType, String> {
     StoreType::parse(text)
         .ok_or_else(|| "unsupported store type, options: ca, signingAuthority, tsa".to_owned())
@@ -78,6 +80,8 @@ fn stores(context: &Context) -> Result<TrustStores, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal cert add --type ca --store vendor vendor-root.crt")]
 pub(super) struct AddArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -119,22 +123,28 @@ impl AddArgs {
                 store.kind()
             ))?;
         }
-        for file in added {
+        for file in &added {
             context.printer.line(file.display())?;
         }
+        let mut report = json!({"store": described(&store), "files": added});
         if failed.is_empty() {
-            return Ok(());
+            report["verdict"] = json!("added");
+            return Ok(context.printer.json(report)?);
         }
         let message = format!(
             "Failed to add following certificates to named store {} of type {}:",
             store.name(),
             store.kind()
         );
-        Err(Failure { details: failed, ..Failure::new(Exit::Unavailable, message) })
+        let failure = Failure { details: failed, ..Failure::new(Exit::Unavailable, message) };
+        Err(failure.with_report(report))
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal cert list
+  dockseal cert list --type ca")]
 pub(super) struct ListArgs {
     /// Only stores of this type
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = store_type)]
@@ -148,16 +158,21 @@ impl ListArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let entries = stores(context)?.list(self.kind, self.store.as_deref())?;
         let header = ["STORE TYPE", "STORE NAME", "CERTIFICATE"].map(str::to_owned).to_vec();
-        let rows = entries.into_iter().map(|entry| {
+        let rows = entries.iter().map(|entry| {
             let store = &entry.store;
-            vec![store.kind().to_string(), store.name().to_owned(), entry.file]
+            vec![store.kind().to_string(), store.name().to_owned(), entry.file.clone()]
         });
         let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-        Ok(context.printer.data(table(&rows).as_bytes())?)
+        context.printer.text(&table(&rows))?;
+        let entry = |it: &StoreEntry| json!({"store": described(&it.store), "file": it.file});
+        let certificates: Vec<_> = entries.iter().map(entry).collect();
+        Ok(context.printer.json(json!({"certificates": certificates}))?)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal cert show --type ca --store vendor vendor-root.crt")]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -181,7 +196,12 @@ impl ShowArgs {
             "Certificate details\n{rule}\n{}",
             blocks.join(&format!("\n{rule}\n"))
         ))?;
-        Ok(())
+        let certificates: Vec<_> = certificates.iter().map(details_json).collect();
+        Ok(context.printer.json(json!({
+            "store": described(&self.store.reference()?),
+            "file": self.file,
+            "certificates": certificates,
+        }))?)
     }
 }
 
@@ -199,7 +219,21 @@ fn details(certificate: &Certificate) -> String {
     )
 }
 
+fn details_json(certificate: &Certificate) -> Value {
+    json!({
+        "issuer": certificate.issuer().to_string(),
+        "subject": certificate.subject().to_string(),
+        "notBefore": certificate.not_before().to_string(),
+        "notAfter": certificate.not_after().to_string(),
+        "isCa": certificate.is_ca(),
+        "sha256": crate::image::digest::hex(&certificate.sha256_fingerprint()),
+    })
+}
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal cert delete --type ca --store vendor vendor-root.crt
+  dockseal cert delete --type ca --store vendor --all --yes")]
 pub(super) struct DeleteArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -220,38 +254,45 @@ impl DeleteArgs {
     }
 
     pub(super) fn run_with(self, context: &Context, describe: Describe) -> Result<(), Failure> {
-        let failed = |what: &str, error: &ManageError| {
-            Failure::new(Exit::Unavailable, format!("{what}: {}", describe(error)))
+        let failed = |what: &str, error: ManageError| {
+            let message = format!("{what}: {}", describe(&error));
+            Failure { message, ..error.into() }
         };
         let store = self.store.reference()?;
         let stores = stores(context)?;
         let (name, kind) = (store.name(), store.kind());
+        let report = |is_deleted: bool| {
+            let verdict = if is_deleted { "deleted" } else { "kept" };
+            json!({"verdict": verdict, "store": described(&store), "file": self.file})
+        };
         let Some(file) = &self.file else {
             let question = format!(
                 "Are you sure you want to delete all certificates in {name:?} of type \"{kind}\"?"
             );
-            if confirmed(context, self.yes, &question)? {
+            let is_deleted = confirmed(context, self.yes, &question)?;
+            if is_deleted {
                 stores
                     .delete_all(&store)
-                    .map_err(|error| failed("failed to delete the named trust store", &error))?;
+                    .map_err(|error| failed("failed to delete the named trust store", error))?;
                 context.printer.line(format_args!(
                     "Successfully deleted {}",
                     stores.directory(&store).display()
                 ))?;
             }
-            return Ok(());
+            return Ok(context.printer.json(report(is_deleted))?);
         };
         let question =
             format!("Are you sure you want to delete {file:?} in {name:?} of type \"{kind}\"?");
-        if confirmed(context, self.yes, &question)? {
+        let is_deleted = confirmed(context, self.yes, &question)?;
+        if is_deleted {
             stores
                 .delete(&store, file)
-                .map_err(|error| failed("failed to delete the certificate file", &error))?;
+                .map_err(|error| failed("failed to delete the certificate file", error))?;
             context.printer.line(format_args!(
                 "Successfully deleted {file} from trust store {name} of type {kind}"
             ))?;
         }
-        Ok(())
+        Ok(context.printer.json(report(is_deleted))?)
     }
 }
 
@@ -264,160 +305,6 @@ pub(super) fn confirmed(context: &Context, yes: bool, question: &str) -> Result<
         Answer::Yes => Ok(true),
         Answer::No => Ok(false),
         Answer::NotAsked => Err(Failure::usage("there is no terminal to ask for confirmation")
-            .with_hint(Some("the same command with --yes".to_owned()))),
+            .with_hint(Some("--yes".to_owned()))),
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct GenerateArgs {
-    /// Common name of the certificate, and name of key and trust store
-    #[arg(value_name = "NAME")]
-    pub(super) name: String,
-    /// RSA key size
-    #[arg(long, short, value_name = "BITS", default_value = "2048", value_parser = ["2048", "3072", "4096"])]
-    pub(super) bits: String,
-    /// Make the key the default signing key
-    #[arg(long)]
-    pub(super) default: bool,
-}
-
-impl GenerateArgs {
-    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let (name, config) = (&self.name, context.dirs.config()?);
-        let printer = context.printer;
-        let store = test_store(name)?;
-        let spec = match self.bits.as_str() {
-            "4096" => KeySpec::Rsa4096,
-            "3072" => KeySpec::Rsa3072,
-            _ => KeySpec::Rsa2048,
-        };
-        let mut keys = SigningKeys::load(&config)?;
-        let (key_path, cert_path) = SigningKeys::local_paths(&config, name);
-        refuse_existing(&keys, name, &key_path)?;
-        printer.line(format_args!("generating RSA Key with {} bits", self.bits))?;
-        let made = generate::self_signed(name, spec, context.now)?;
-        let expiry = made.certificate.not_after();
-        printer.line(format_args!("generated certificate expiring on {expiry}"))?;
-        if let Some(directory) = key_path.parent() {
-            fsutil::create_private_dir(directory)?;
-        }
-        fsutil::write_new(&key_path, made.key_pem.as_bytes(), Mode::Private)?;
-        printer.line(format_args!("wrote key: {}", key_path.display()))?;
-        fsutil::write_atomic(&cert_path, made.certificate_pem.as_bytes(), Mode::Public)?;
-        printer.line(format_args!("wrote certificate: {}", cert_path.display()))?;
-        let file = TrustStores::new(&config).add(&store, &cert_path)?;
-        printer.line(format_args!(
-            "Successfully added {file} to named store {name} of type {}",
-            store.kind()
-        ))?;
-        let source = KeySource::Local { key_path, cert_path };
-        let default = if self.default { MakeDefault::Yes } else { MakeDefault::No };
-        keys.add(SigningKey { name: name.clone(), source: Some(source) }, default)?;
-        keys.save(&config)?;
-        printer.line(format_args!("{name}: added to the key list"))?;
-        if self.default {
-            printer.line(format_args!("{name}: marked as default signing key"))?;
-        }
-        Ok(())
-    }
-}
-
-/// The store of a test certificate; the name must be one for a file and a store.
-fn test_store(name: &str) -> Result<StoreRef, Failure> {
-    StoreRef::new(StoreType::Ca, name)
-        .ok_or_else(|| Failure::usage("name must follow [a-zA-Z0-9_.-]+ format"))
-}
-
-/// Nothing of an earlier key is overwritten.
-fn refuse_existing(keys: &SigningKeys, name: &str, key_path: &Path) -> Result<(), Failure> {
-    let hint = Some(format!("dockseal cert cleanup-test {name}"));
-    if keys.find(Some(name)).is_ok() {
-        let error = KeysError::Exists { name: name.to_owned() };
-        return Err(Failure::from(error).with_hint(hint));
-    }
-    match fs::symlink_metadata(key_path) {
-        Ok(_) => Err(Failure::new(
-            Exit::Unavailable,
-            format!("the key file {} already exists", key_path.display()),
-        )
-        .with_hint(hint)),
-        Err(_) => Ok(()),
-    }
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct CleanupArgs {
-    /// Name that generate-test was given
-    #[arg(value_name = "NAME")]
-    pub(super) name: String,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(super) yes: bool,
-}
-
-impl CleanupArgs {
-    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let (name, config) = (&self.name, context.dirs.config()?);
-        let printer = context.printer;
-        let store = test_store(name)?;
-        debug_assert!(is_file_name(name));
-        let (key_path, cert_path) = SigningKeys::local_paths(&config, name);
-        let question = format!(
-            "The test key {name} and its corresponding certificate will be cleaned up with the \
-             following changes:\n\
-             - Delete certificate {name}.crt from trust store {name} of type ca\n\
-             - Remove key {name} from the key list\n\
-             - Delete key file: {}\n\
-             - Delete certificate file: {}\n\n\
-             Are you sure you want to continue?",
-            key_path.display(),
-            cert_path.display()
-        );
-        if !confirmed(context, self.yes, &question)? {
-            return Ok(());
-        }
-        let file = format!("{name}.crt");
-        match TrustStores::new(&config).delete(&store, &file) {
-            Ok(()) => printer.line(format_args!(
-                "Successfully deleted {file} from trust store {name} of type ca"
-            ))?,
-            Err(error) if error.is_not_found() => printer.line(format_args!(
-                "Certificate {file} does not exist in trust store {name} of type ca"
-            ))?,
-            Err(error) => return Err(error.into()),
-        }
-        let mut keys = SigningKeys::load(&config)?;
-        match keys.remove(name) {
-            Ok(_) => {
-                keys.save(&config)?;
-                printer.line(format_args!("Successfully removed key {name} from the key list"))?;
-            }
-            Err(KeysError::NotFound { .. }) => {
-                printer.line(format_args!("Key {name} does not exist in the key list"))?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        for (what, path) in [("key", &key_path), ("certificate", &cert_path)] {
-            remove_file(context, what, path)?;
-        }
-        Ok(printer.line("Cleanup completed successfully")?)
-    }
-}
-
-fn remove_file(context: &Context, what: &str, path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Ok(()) => context
-            .printer
-            .line(format_args!("Successfully deleted {what} file: {}", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let (first, rest) = what.split_at(1);
-            context.printer.line(format_args!(
-                "{}{rest} file {} does not exist",
-                first.to_uppercase(),
-                path.display()
-            ))?;
-        }
-        Err(source) => return Err(fsutil::FileError::io("delete", path, source).into()),
-    }
-    Ok(())
 }

@@ -97,8 +97,9 @@ fn is_absent(error: &ContainerdError) -> bool {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::of(Exit::Unavailable, &error)
-            .with_hint(Some("name the place: --address PATH or --containerd-root DIR".to_owned()))
+        Self::of(Exit::Unavailable, &error).with_hint(Some(
+            "name its socket, or with --containerd-root its files: --address PATH".to_owned(),
+        ))
     }
 }
 

@@ -40,6 +40,63 @@ pub(crate) fn called_name() -> Option<std::ffi::OsString> {
     path.file_name().map(ToOwned::to_owned)
 }
 
+/// The words of the command line, up to `--`.
+pub(crate) fn arguments() -> Vec<std::ffi::OsString> {
+    env::args_os().skip(1).take_while(|word| word != "--").collect()
+}
+
+/// Options that hints name and that can be given more than once.
+const REPEATABLE: [&str; 2] = ["--manifest", "--signature"];
+
+/// The command line with an option at its end, or with another value of the option where it has
+/// one, to be pasted into a shell.
+pub(crate) fn command_line(end: &str) -> String {
+    let Some(mut words) = words() else { return format!("the same command with {end}") };
+    // What follows -- is no option.
+    let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let given = end.split_once(' ').filter(|(option, _)| !REPEATABLE.contains(option));
+    let given = given.and_then(|(option, value)| {
+        Some((words[..at].iter().position(|word| word == option)?, value))
+    });
+    match given {
+        Some((option, value)) if option + 1 < at => value.clone_into(&mut words[option + 1]),
+        _ => words.insert(at, end.to_owned()),
+    }
+    words.join(" ")
+}
+
+/// The command line with another name in place of one, where that is in it.
+pub(crate) fn instead(name: &str, other: &str) -> Option<String> {
+    let mut words = words()?;
+    let word = words.iter_mut().skip(1).rev().find(|word| word.contains(name))?;
+    let plain = word.trim_matches('\'');
+    let (before, after) = plain.rsplit_once(name)?;
+    *word = quoted(&format!("{before}{other}{after}"));
+    Some(words.join(" "))
+}
+
+/// The words of the command line as a shell takes them. What has a PIN in it, or what a shell would
+/// not take as it is shown, is not repeated.
+fn words() -> Option<Vec<String>> {
+    let mut words = vec!["dockseal".to_owned()];
+    for argument in env::args_os().skip(1) {
+        let is_shown = |it: &&str| !it.contains("pin-value") && !it.contains(char::is_control);
+        words.push(quoted(argument.to_str().filter(is_shown)?));
+    }
+    Some(words)
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_@%+=:,./-".contains(it);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        // Control characters are for terminals to act on.
+        false if word.contains(char::is_control) => format!("{word:?}"),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// notation's directories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dirs {

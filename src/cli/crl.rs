@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::trust::crls::{CrlBundle, CrlCache, read_crl};
 
@@ -18,6 +19,8 @@ pub(super) enum CrlCommand {
     Import(ImportArgs),
     /// List the cached CRLs
     #[command(visible_alias = "ls")]
+    #[command(after_help = "Example:
+  dockseal crl list")]
     List,
 }
 
@@ -32,6 +35,8 @@ impl CrlCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal crl import --url http://ca.example/root.crl root.crl")]
 pub(super) struct ImportArgs {
     /// Distribution point, exactly as the certificates have it
     #[arg(long, value_name = "URL")]
@@ -65,7 +70,7 @@ impl ImportArgs {
         let path = cache.put(&self.url, &bundle)?;
         printer.note(format_args!("wrote {}", path.display()));
         printer.line(format_args!("Successfully imported the CRL of {}", self.url))?;
-        Ok(())
+        Ok(printer.json(json!({"verdict": "imported", "url": self.url, "path": path}))?)
     }
 }
 
@@ -73,6 +78,7 @@ impl ImportArgs {
 fn list(context: &Context, cache: &CrlCache) -> Result<(), Failure> {
     let header = ["ISSUER", "THIS UPDATE", "NEXT UPDATE", "ENTRIES", "DELTA", "FILE"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut report = Vec::new();
     for path in cache.entries()? {
         let bundle = match cache.read(&path) {
             Ok(Some(bundle)) => bundle,
@@ -83,6 +89,14 @@ fn list(context: &Context, cache: &CrlCache) -> Result<(), Failure> {
             }
         };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        report.push(json!({
+            "issuer": bundle.base.issuer().to_string(),
+            "thisUpdate": bundle.base.this_update().to_string(),
+            "nextUpdate": bundle.base.next_update().map(|next| next.to_string()),
+            "entries": bundle.base.entry_count(),
+            "hasDelta": bundle.delta.is_some(),
+            "path": path,
+        }));
         rows.push(vec![
             bundle.base.issuer().to_string(),
             bundle.base.this_update().to_string(),
@@ -92,5 +106,6 @@ fn list(context: &Context, cache: &CrlCache) -> Result<(), Failure> {
             name.unwrap_or_default(),
         ]);
     }
-    Ok(context.printer.data(table(&rows).as_bytes())?)
+    context.printer.text(&table(&rows))?;
+    Ok(context.printer.json(json!({"crls": report}))?)
 }

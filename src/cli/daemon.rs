@@ -366,8 +366,12 @@ fn without_layers(
 ) -> Result<Generated, Failure> {
     let unknown = |why: &str| {
         let text = "an image without layers can't be saved by a graph-driver engine";
-        Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}"))
-            .with_hint(Some("run this as root on the host of the engine".to_owned()))
+        Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}")).with_hint(
+            Some(
+                "as root on the host of the engine: sudo dockseal sign docker-daemon:IMAGE"
+                    .to_owned(),
+            ),
+        )
     };
     let named = args.push.distribution_dir.as_deref().map(Distribution::at);
     let distribution = named

@@ -9,9 +9,9 @@ use super::context::Context;
 use super::exit::Exit;
 use super::explain;
 use super::failure::Failure;
-use super::output::{Format, Verbosity};
+use super::output::Verbosity;
 use super::progress_bar::human;
-use super::report::{self, SCHEMA_VERSION};
+use super::report;
 use super::source::{ImageArgs, Question, Source};
 
 // Arguments of `dockseal digest`.
@@ -55,9 +55,7 @@ impl DigestArgs {
             }
         }
         let printer = context.printer;
-        if printer.format() == Format::Json {
-            return Ok(printer.json(&self.document(&images))?);
-        }
+        printer.json(self.document(&images))?;
         for image in &images {
             let descriptor = &image.descriptor;
             if printer.verbosity() == Verbosity::Quiet {
@@ -113,8 +111,7 @@ impl DigestArgs {
         }
         if recorded.is_empty() {
             let message = format!("{source}: the engine has no record of a push");
-            let hint = "only a graph-driver engine keeps one: docker push, then \
-                        dockseal digest docker-daemon:IMAGE --pushed";
+            let hint = "only a graph-driver engine keeps one, of a push: docker push IMAGE";
             return Err(Failure::new(Exit::Unavailable, message).with_hint(Some(hint.to_owned())));
         }
         let message = format!("{source}: the engine recorded another manifest");
@@ -139,7 +136,6 @@ impl DigestArgs {
                 .map(|(source, reason)| json!({"source": source.to_string(), "reason": reason}))
                 .collect();
         }
-        document["schemaVersion"] = json!(SCHEMA_VERSION);
         document
     }
 

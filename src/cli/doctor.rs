@@ -17,8 +17,7 @@ use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::policy_files;
-use super::output::{Format, Verbosity};
-use super::report::SCHEMA_VERSION;
+use super::output::Verbosity;
 
 // Arguments of `dockseal doctor`.
 #[derive(Debug, clap::Args)]
@@ -139,36 +138,32 @@ fn report(found: &[Finding], context: &Context) -> Result<(), Failure> {
     let count = |severity| found.iter().filter(|finding| finding.severity == severity).count();
     let (problems, warnings) = (count(Severity::Problem), count(Severity::Warning));
     let summary = format!("{problems} problems, {warnings} warnings");
-    if printer.format() == Format::Json {
-        let findings: Vec<_> = found
-            .iter()
-            .map(|finding| {
-                json!({
-                    "area": finding.area.as_str(),
-                    "severity": finding.severity.as_str(),
-                    "text": finding.text,
-                    "hint": finding.hint,
-                })
-            })
-            .collect();
-        printer.json(&json!({
-            "schemaVersion": SCHEMA_VERSION,
-            "verdict": if problems > 0 { "problems" } else { "healthy" },
-            "findings": findings,
-        }))?;
-    } else {
-        let is_quiet = printer.verbosity() == Verbosity::Quiet;
-        for finding in found.iter().filter(|it| !is_quiet || it.severity >= Severity::Warning) {
-            let (area, severity) = (finding.area.as_str(), finding.severity.as_str());
-            printer.line(format_args!("{severity:<8} {area}: {}", finding.text))?;
-            if let Some(hint) = &finding.hint {
-                printer.line(format_args!("         hint: {hint}"))?;
-            }
+    let is_quiet = printer.verbosity() == Verbosity::Quiet;
+    for finding in found.iter().filter(|it| !is_quiet || it.severity >= Severity::Warning) {
+        let (area, severity) = (finding.area.as_str(), finding.severity.as_str());
+        printer.line(format_args!("{severity:<8} {area}: {}", finding.text))?;
+        if let Some(hint) = &finding.hint {
+            printer.line(format_args!("         hint: {hint}"))?;
         }
     }
+    let findings: Vec<_> = found
+        .iter()
+        .map(|finding| {
+            json!({
+                "area": finding.area.as_str(),
+                "severity": finding.severity.as_str(),
+                "text": finding.text,
+                "hint": finding.hint,
+            })
+        })
+        .collect();
+    let report = json!({
+        "verdict": if problems > 0 { "problems" } else { "healthy" },
+        "findings": findings,
+    });
     if problems > 0 {
-        return Err(Failure::new(Exit::NotTrusted, summary));
+        return Err(Failure::new(Exit::NotTrusted, summary).with_report(report));
     }
     printer.note(summary);
-    Ok(())
+    Ok(printer.json(report)?)
 }

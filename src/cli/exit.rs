@@ -90,6 +90,20 @@ impl Exit {
         exits.into_iter().filter(|exit| *exit != Self::Ok).min_by_key(rank).unwrap_or(Self::Ok)
     }
 
+    /// Whether something was judged, and found wanting.
+    #[must_use]
+    pub(super) fn is_denial(self) -> bool {
+        matches!(
+            self,
+            Self::NoSignature
+                | Self::InvalidSignature
+                | Self::NotTrusted
+                | Self::ContentMismatch
+                | Self::Expired
+                | Self::Revoked
+        )
+    }
+
     /// What the number means, for people.
     #[must_use]
     pub fn meaning(self) -> &'static str {
@@ -119,9 +133,8 @@ impl From<Exit> for ExitCode {
 }
 
 /// The table for `--help`.
-pub(super) fn help() -> String {
-    let rows = Exit::ALL.map(|exit| format!("\n  {:>2}  {}", exit.code(), exit.meaning()));
-    format!("Exit codes:{}", rows.concat())
+pub(super) fn table() -> String {
+    Exit::ALL.map(|exit| format!("  {:>2}  {}\n", exit.code(), exit.meaning())).concat()
 }
 
 #[cfg(test)]

@@ -102,7 +102,11 @@ impl ImageSubject<'_> {
         let (generated, containerd) = examined.map_err(|failure| {
             // A manifest where an image was meant is the likely slip.
             let is_json = source.ends_with(".json") && failure.exit == Exit::Malformed;
-            if is_json { failure.with_hint(Some(format!("--local {source}"))) } else { failure }
+            if is_json {
+                failure.with_hint(Some("a manifest is no image: --local".to_owned()))
+            } else {
+                failure
+            }
         })?;
         let is_stdin = matches!(parsed, Source::Stdin { .. });
         let (path, is_engine) = match parsed {
@@ -215,10 +219,13 @@ impl ImageSubject<'_> {
     /// The archive, if signatures can be put into it: a file.
     pub(super) fn archive_file(&self) -> Result<Source, Failure> {
         match self.source.parse().map_err(Failure::usage)? {
-            Source::Archive { path, .. } if path.is_dir() => {
-                Err(Failure::usage(format!("{} is no archive file", path.display()))
-                    .with_hint(Some("for a layout directory: --oci-layout DIR:TAG".to_owned())))
-            }
+            Source::Archive { path, .. } if path.is_dir() => Err(Failure::usage(format!(
+                "{} is no archive file",
+                path.display()
+            ))
+            .with_hint(Some(
+                "for a layout directory: dockseal attach SIGNATURE --oci-layout DIR:TAG".to_owned(),
+            ))),
             archive @ Source::Archive { .. } => Ok(archive),
             _ => {
                 Err(Failure::usage("signatures can be put into image archives and containerd only")

@@ -34,6 +34,10 @@ const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
 
 // Arguments of `dockseal inspect`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal inspect image.jws.sig
+  dockseal inspect docker-archive:image.tar
+  dockseal inspect --oci-layout layout:v1 --format json")]
 pub(super) struct InspectArgs {
     /// A signature file, or a signed image: docker-archive:, oci-archive:, containerd:NAME; with
     /// --oci-layout DIR:TAG or DIR@DIGEST
@@ -64,6 +68,8 @@ impl InspectArgs {
 
 // Arguments of `dockseal blob inspect`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal blob inspect notes.txt.jws.sig")]
 pub(super) struct InspectFileArgs {
     /// A signature file
     #[arg(value_name = "SIGNATURE")]
@@ -79,14 +85,9 @@ impl InspectFileArgs {
 fn inspect_file(context: &Context, path: &Path) -> Result<(), Failure> {
     let bytes = read_input(path, MAX_ENVELOPE_BYTES)?;
     let view = View::new(&bytes)?;
-    match context.printer.format() {
-        Format::Json => context.printer.json(&view.json(Map::new()))?,
-        Format::Text => {
-            let tree = Tree::new(path.display().to_string(), view.tree());
-            context.printer.data(tree.render().as_bytes())?;
-        }
-    }
-    Ok(())
+    context.printer.json(view.json(Map::new()))?;
+    let tree = Tree::new(path.display().to_string(), view.tree());
+    Ok(context.printer.text(&tree.render())?)
 }
 
 fn inspect_layout(context: &Context, subject: &Subject) -> Result<(), Failure> {
@@ -120,13 +121,13 @@ fn inspect_layout(context: &Context, subject: &Subject) -> Result<(), Failure> {
                 .collect();
             let media_type = &subject.descriptor.media_type;
             let document = json!({"mediaType": media_type, "signatures": signatures});
-            context.printer.json(&document)?;
+            context.printer.json(document)?;
         }
         Format::Text => {
             let nodes = views.iter().map(|(name, view)| Tree::new(name, view.tree())).collect();
             let tree = Tree::new(subject.reference(), vec![Tree::new(SIGNATURE_TYPE, nodes)]);
             context.printer.line("Inspecting all signatures for signed artifact")?;
-            context.printer.data(tree.render().as_bytes())?;
+            context.printer.text(&tree.render())?;
         }
     }
     Ok(())

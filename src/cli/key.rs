@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use crate::signature::signer::keys::{KeySource, MakeDefault, SigningKey, SigningKeys, WasDefault};
 
@@ -21,6 +22,8 @@ pub(super) enum KeyCommand {
     Add(AddArgs),
     /// List the keys; a star marks the default
     #[command(visible_alias = "ls")]
+    #[command(after_help = "Example:
+  dockseal key list")]
     List,
     /// Change a key
     #[command(visible_alias = "set")]
@@ -43,6 +46,9 @@ impl KeyCommand {
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["key_file", "plugin"]))]
+#[command(after_help = "Examples:
+  dockseal key add release --key-file release.key --cert-file release.chain.crt --default
+  dockseal key add hsm --plugin com.example.hsm --id key1")]
 pub(super) struct AddArgs {
     /// Name of the key
     #[arg(value_name = "NAME")]
@@ -80,7 +86,7 @@ impl AddArgs {
             MakeDefault::Yes => context.printer.line(format_args!("{name}: marked as default"))?,
             MakeDefault::No => context.printer.line(name)?,
         }
-        Ok(())
+        Ok(context.printer.json(json!({"verdict": "added", "name": name}))?)
     }
 
     fn source(&self) -> Result<KeySource, Failure> {
@@ -131,10 +137,37 @@ pub(super) fn list(context: &Context) -> Result<(), Failure> {
         });
         rows.push(row);
     }
-    Ok(context.printer.data(table(&rows).as_bytes())?)
+    context.printer.text(&table(&rows))?;
+    let keys: Vec<_> = keys
+        .keys()
+        .iter()
+        .map(|key| described(key, keys.default_name() == Some(&key.name)))
+        .collect();
+    Ok(context.printer.json(json!({"keys": keys}))?)
+}
+
+/// A key, for programs.
+fn described(key: &SigningKey, is_default: bool) -> Value {
+    let (key_path, cert_path, plugin, id) = match &key.source {
+        Some(KeySource::Local { key_path, cert_path }) => {
+            (Some(key_path), Some(cert_path), None, None)
+        }
+        Some(KeySource::Plugin { id, plugin, .. }) => (None, None, Some(plugin), Some(id)),
+        None => (None, None, None, None),
+    };
+    json!({
+        "name": key.name,
+        "isDefault": is_default,
+        "keyPath": key_path,
+        "certificatePath": cert_path,
+        "plugin": plugin,
+        "id": id,
+    })
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal key update release --default")]
 pub(super) struct UpdateArgs {
     /// Name of the key
     #[arg(value_name = "NAME")]
@@ -151,15 +184,19 @@ impl UpdateArgs {
         if !self.default {
             keys.find(Some(&self.name))?;
             context.printer.warning("--default flag is not set, nothing is updated");
-            return Ok(());
+            let report = json!({"verdict": "unchanged", "name": self.name});
+            return Ok(context.printer.json(report)?);
         }
         keys.set_default(&self.name)?;
         keys.save(&config)?;
-        Ok(context.printer.line(format_args!("{}: marked as default", self.name))?)
+        context.printer.line(format_args!("{}: marked as default", self.name))?;
+        Ok(context.printer.json(json!({"verdict": "updated", "name": self.name}))?)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal key delete release")]
 pub(super) struct DeleteArgs {
     /// Names of the keys
     #[arg(required = true, value_name = "NAME")]
@@ -185,6 +222,6 @@ impl DeleteArgs {
                 "Removed {kind}{name} from the key list. The source key still exists."
             ))?;
         }
-        Ok(())
+        Ok(context.printer.json(json!({"verdict": "removed", "names": self.names}))?)
     }
 }

@@ -35,9 +35,9 @@ use super::failure::Failure;
 use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::output::{Format, Verbosity};
 use super::read_input;
-use super::report::SCHEMA_VERSION;
 use super::sign::{FormatArgs, KeyArgs};
-use super::verify::{RevocationArgs, warn_about};
+use super::verdict::warn_about;
+use super::verify::RevocationArgs;
 
 /// The statement of the blob policy that says whose kits are believed.
 const STATEMENT: &str = "kit";
@@ -53,6 +53,8 @@ pub(super) enum KitCommand {
     /// Show what is in a kit, and verify nothing
     Show(ShowArgs),
     /// Complete an import that was interrupted
+    #[command(after_help = "Example:
+  dockseal kit resume")]
     Resume,
 }
 
@@ -163,9 +165,7 @@ impl ExportArgs {
         file.commit()?;
         // What is written is what would be read.
         let kit = open(&self.output)?;
-        if printer.format() == Format::Json {
-            return Ok(printer.json(&describe(&kit))?);
-        }
+        printer.json(describe(&kit))?;
         if printer.verbosity() == Verbosity::Quiet {
             return Ok(printer.line(kit.digest())?);
         }
@@ -196,7 +196,6 @@ fn warn_about_crl(entry: &Entry, context: &Context) {
 /// A kit, for programs.
 fn describe(kit: &Kit) -> Value {
     json!({
-        "schemaVersion": SCHEMA_VERSION,
         "kit": kit.document,
         "digest": kit.digest(),
     })
@@ -231,7 +230,7 @@ impl ShowArgs {
             let mut document = describe(&kit);
             document["signer"] = json!(signer);
             document["expiry"] = json!(expiry);
-            return Ok(printer.json(&document)?);
+            return Ok(printer.json(document)?);
         }
         let Document { name, version, created, files, .. } = &kit.document;
         printer.line(format_args!("kit {name:?} version {version}, made {created}"))?;
@@ -450,7 +449,7 @@ fn tell(kit: &Kit, plan: &Plan, is_dry: bool, context: &Context) -> Result<(), F
             json!({"path": path, "action": change.action.as_str(), "notes": change.notes})
         };
         document["changes"] = plan.changes.iter().map(change).collect();
-        return Ok(printer.json(&document)?);
+        return Ok(printer.json(document)?);
     }
     for change in &plan.changes {
         if change.action == Action::Same || printer.verbosity() == Verbosity::Quiet {
@@ -475,8 +474,14 @@ fn tell_completed(name: &str, version: u64, context: &Context) {
 fn resume(context: &Context) -> Result<(), Failure> {
     let host = host(context)?;
     match Installer::open(&host)?.1 {
-        Some(completed) => tell_completed(&completed.name, completed.version, context),
-        None => context.printer.note("no import was interrupted"),
+        Some(completed) => {
+            tell_completed(&completed.name, completed.version, context);
+            let completed = json!({"name": completed.name, "version": completed.version});
+            Ok(context.printer.json(json!({"completed": completed}))?)
+        }
+        None => {
+            context.printer.note("no import was interrupted");
+            Ok(context.printer.json(json!({"completed": null}))?)
+        }
     }
-    Ok(())
 }

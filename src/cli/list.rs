@@ -6,13 +6,14 @@ use super::context::Context;
 use super::failure::Failure;
 use super::image_subject::Alternative;
 use super::inspect::SIGNATURE_TYPE;
-use super::output::Format;
-use super::report::SCHEMA_VERSION;
 use super::subject::SubjectArgs;
 use super::tree::Tree;
 
 // Arguments of `dockseal list`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dockseal list image.tar
+  dockseal list --oci-layout layout:v1")]
 pub(super) struct ListArgs {
     #[command(flatten)]
     subject: SubjectArgs,
@@ -28,20 +29,14 @@ impl ListArgs {
             .filter_map(|each| each.manifest.as_ref().or(each.digest.as_ref()))
             .collect();
         let printer = context.printer;
-        if printer.format() == Format::Json {
-            return Ok(printer.json(&json!({
-                "schemaVersion": SCHEMA_VERSION,
-                "subject": subject.descriptor,
-                "signatures": digests,
-            }))?);
-        }
+        printer.json(json!({"subject": subject.descriptor, "signatures": digests}))?;
         let reference = subject.reference();
         if digests.is_empty() {
             return Ok(printer.line(format_args!("{reference} has no associated signatures"))?);
         }
         let nodes = digests.into_iter().map(|digest| Tree::new(digest, Vec::new())).collect();
         let tree = Tree::new(reference, vec![Tree::new(SIGNATURE_TYPE, nodes)]);
-        printer.data(tree.render().as_bytes())?;
+        printer.text(&tree.render())?;
         for other in &subject.alternatives {
             if let (Alternative::Carried(other), Some(path)) = (other, &subject.path) {
                 let reference = format!("{}@{}", path.display(), other.descriptor().digest);

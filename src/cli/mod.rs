@@ -27,6 +27,7 @@ mod authority;
 mod blob;
 mod cache;
 mod cert;
+mod cert_test;
 mod completion;
 mod containerd;
 mod context;
@@ -41,6 +42,7 @@ mod doctor;
 mod duration;
 mod explain;
 mod failure;
+mod help;
 mod host_trust;
 mod image_subject;
 mod inspect;
@@ -50,6 +52,7 @@ mod list;
 mod load;
 mod manifest;
 mod many;
+mod nearest;
 mod notation;
 mod output;
 mod output_file;
@@ -60,6 +63,7 @@ mod progress_bar;
 mod push;
 mod recursive;
 mod report;
+mod schema;
 mod sign;
 mod source;
 mod subject;
@@ -71,6 +75,8 @@ mod tsa_client;
 #[cfg(not(feature = "timestamp-client"))]
 #[path = "no_tsa_client.rs"]
 mod tsa_client;
+mod usage;
+mod verdict;
 mod verify;
 
 use std::io;
@@ -87,7 +93,13 @@ use output::{Format, Printer, Verbosity};
 /// Under the name notation (ln -s dockseal notation) it has the verbs, flags, texts and exit codes
 /// of the Notary Project's notation, without a registry.
 #[derive(Debug, Parser)]
-#[command(name = "dockseal", version, after_long_help = exit::help())]
+#[command(
+    name = "dockseal",
+    version,
+    disable_help_subcommand = true,
+    after_help = help::TOPICS_HINT,
+    after_long_help = help::after_help()
+)]
 struct Cli {
     #[command(flatten)]
     shared: SharedArgs,
@@ -185,8 +197,12 @@ enum Command {
     Completion(completion::CompletionArgs),
     /// Write the manual pages
     Man(about::ManArgs),
+    /// Print the JSON Schema of the documents of --format json
+    Schema(schema::SchemaArgs),
     /// Print the version and what is built in
-    Version,
+    Version(about::VersionArgs),
+    /// Explain a topic, or a command
+    Help(help::HelpArgs),
 }
 
 impl Command {
@@ -213,7 +229,9 @@ impl Command {
             Self::Kit(command) => command.run(context),
             Self::Completion(args) => args.run(context),
             Self::Man(args) => args.run(context),
-            Self::Version => about::version(context),
+            Self::Schema(args) => args.run(context),
+            Self::Version(args) => args.run(context),
+            Self::Help(args) => args.run(context),
         }
     }
 }
@@ -227,14 +245,9 @@ pub fn main() -> ExitCode {
     if let Some(exit) = completion::answer(&arguments) {
         return exit;
     }
-    let cli = match parse::parse(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            // The text goes where clap wants it; if that place is gone nobody listens.
-            let _ = error.print();
-            return exit.into();
-        }
+    let (command, cli) = match parse::parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => return usage::tell(&error).into(),
     };
     let printer = cli.shared.printer();
     let strict_perms = cli.shared.strict_perms;
@@ -242,7 +255,10 @@ pub fn main() -> ExitCode {
     match cli.command.run(&context) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            printer.error(&failure.message, &failure.details, failure.hint.as_deref());
+            let failure = failure.hinting(&command);
+            printer.error(&failure.message, &failure.details, failure.hint().as_deref());
+            // Who reads no document reads the message.
+            let _ = printer.json(failure.document());
             failure.exit.into()
         }
     }

@@ -1,5 +1,6 @@
 //! The Printer: data on stdout, exactly and alone; talk on stderr.
 
+use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -13,6 +14,9 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Longest answer to a question.
 const MAX_ANSWER: u64 = 1024;
+
+/// Version of the documents of `--format json`; it changes when a member changes its meaning.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// How much talk there is.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -118,20 +122,39 @@ impl Printer {
         }
     }
 
-    /// Writes a line of the result to stdout.
+    /// Writes a line of the result for people to stdout.
     ///
     /// # Errors
     /// When stdout can't be written.
     pub(crate) fn line(self, line: impl Display) -> io::Result<()> {
-        self.data(format!("{line}\n").as_bytes())
+        self.text(&format!("{line}\n"))
     }
 
-    /// Writes a JSON document to stdout.
+    /// Writes the result for people to stdout. Programs get [`json`](Self::json) instead: a command
+    /// calls both, and one of them is silent.
     ///
     /// # Errors
     /// When stdout can't be written.
-    pub(crate) fn json(self, document: &serde_json::Value) -> io::Result<()> {
-        self.line(format_args!("{document:#}"))
+    pub(crate) fn text(self, text: &str) -> io::Result<()> {
+        if self.format == Format::Json {
+            return Ok(());
+        }
+        self.data(printable(text).as_bytes())
+    }
+
+    /// Writes the result for programs to stdout: the one JSON document of this command.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn json(self, document: serde_json::Value) -> io::Result<()> {
+        if self.format == Format::Text {
+            return Ok(());
+        }
+        let mut versioned = serde_json::json!({"schemaVersion": SCHEMA_VERSION});
+        for (name, value) in document.as_object().into_iter().flatten() {
+            versioned[name] = value.clone();
+        }
+        self.data(format!("{versioned:#}\n").as_bytes())
     }
 
     /// Says something on stderr in any case.
@@ -181,18 +204,28 @@ impl Printer {
         }
     }
 
+    /// Reports arguments that are wrong, in clap's words, and how to go on.
+    pub(crate) fn usage(self, text: &str, hint: &str) {
+        // It has colors of its own, and repeats nothing but the command line.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+        self.say_labelled("hint:", HINT, hint);
+    }
+
     fn say_labelled(self, label: &str, style: Style, text: impl Display) {
         if self.muted {
             return;
         }
-        if self.is_colored() {
-            say(format_args!("{style}{label}{style:#} {text}"));
+        let text = text.to_string();
+        let text = printable(&text);
+        let _ = if self.is_colored() {
+            writeln!(io::stderr().lock(), "{style}{label}{style:#} {text}")
         } else {
-            say(format_args!("{label} {text}"));
-        }
+            writeln!(io::stderr().lock(), "{label} {text}")
+        };
     }
 
-    fn is_colored(self) -> bool {
+    /// Whether messages are colored.
+    pub(crate) fn is_colored(self) -> bool {
         // https://no-color.org: any value but the empty one.
         let unwanted = || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let incapable = || env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -251,7 +284,17 @@ pub(crate) enum Answer {
 
 /// Stderr that can't be written leaves nobody to tell.
 fn say(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&text.to_string()));
+}
+
+/// What others wrote, such as names in archives, makes no terminal do anything.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_unsafe = |it: char| it.is_control() && it != '\n' && it != '\t';
+    if !text.contains(is_unsafe) {
+        return text.into();
+    }
+    let escape = |it: char| if is_unsafe(it) { it.escape_default().to_string() } else { it.into() };
+    text.chars().map(escape).collect::<String>().into()
 }
 
 /// A table as Go's tabwriter sets it: columns padded to the widest cell and three spaces, the last

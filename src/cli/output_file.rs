@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::fsutil::{self, Mode};
+use crate::image::digest::Digest;
 
 use super::context::Context;
 use super::failure::Failure;
@@ -24,5 +27,11 @@ pub(super) fn write_data(
         let text = format!("{} is the input, it is not overwritten", output.display());
         return Err(Failure::usage(text));
     }
-    Ok(fsutil::write_atomic(output, bytes, Mode::Public)?)
+    fsutil::write_atomic(output, bytes, Mode::Public)?;
+    Ok(context.printer.json(json!({
+        "verdict": "written",
+        "path": output,
+        "digest": Digest::sha256(bytes),
+        "size": bytes.len(),
+    }))?)
 }

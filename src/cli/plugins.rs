@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::plugin::{
-    DEFAULT_TIMEOUT, Installed, PluginConfig, PluginDirectory, PluginError, PluginName, Replace,
-    VerifierPlugins,
+    DEFAULT_TIMEOUT, Installed, Metadata, PluginConfig, PluginDirectory, PluginError, PluginName,
+    Replace, VerifierPlugins,
 };
 
 use super::cert::confirmed;
@@ -117,9 +118,12 @@ pub(super) fn list(
 ) -> Result<(), Failure> {
     let header = ["NAME", "DESCRIPTION", "VERSION", "CAPABILITIES", "ERROR"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut report = Vec::new();
     for name in plugins.names()? {
         let plugin = plugins.find(&name);
-        rows.push(match plugin.and_then(|plugin| plugin.metadata(&PluginConfig::new())) {
+        let metadata = plugin.and_then(|plugin| plugin.metadata(&PluginConfig::new()));
+        report.push(described(&name, &metadata));
+        rows.push(match metadata {
             // The words for nothing are notation's.
             Ok(metadata) => {
                 let capabilities = metadata.capability_list();
@@ -131,7 +135,21 @@ pub(super) fn list(
     // A plugin's words are for a terminal, in one line.
     let printable = |cell: &String| cell.replace(char::is_control, " ");
     let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
-    Ok(context.printer.data(table(&rows).as_bytes())?)
+    context.printer.text(&table(&rows))?;
+    Ok(context.printer.json(json!({"plugins": report}))?)
+}
+
+/// A plugin, for programs.
+fn described(name: &str, metadata: &Result<Metadata, PluginError>) -> Value {
+    let known = metadata.as_ref().ok();
+    let capabilities = known.map_or(&[][..], |it| &it.capabilities);
+    json!({
+        "name": name,
+        "description": known.map(|it| &it.description),
+        "version": known.map(|it| &it.version),
+        "capabilities": capabilities.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "error": metadata.as_ref().err().map(ToString::to_string),
+    })
 }
 
 #[derive(Debug, clap::Args)]
@@ -164,7 +182,8 @@ impl InstallArgs {
         if self.url {
             return Err(Failure::usage("dockseal works offline and loads no plugins from URLs")
                 .with_hint(Some(
-                    "load it elsewhere, then: --file FILE --sha256sum HEX".to_owned(),
+                    "load it elsewhere, then: dockseal plugin install --file FILE --sha256sum HEX"
+                        .to_owned(),
                 )));
         }
         let plugins = self.timeout.directory(context)?;
@@ -185,7 +204,7 @@ pub(super) fn install(
     let replace = if force { Replace::Any } else { Replace::Older };
     let Installed { name, version, replaced } =
         crate::plugin::install(plugins, source, checksum, replace)?;
-    match replaced {
+    match &replaced {
         None => context
             .printer
             .line(format_args!("Successfully installed plugin {name}, version {version}"))?,
@@ -193,7 +212,12 @@ pub(super) fn install(
             "Successfully updated plugin {name} from version {old} to {version}"
         ))?,
     }
-    Ok(())
+    Ok(context.printer.json(json!({
+        "verdict": "installed",
+        "name": name,
+        "version": version,
+        "replaced": replaced,
+    }))?)
 }
 
 #[derive(Debug, clap::Args)]
@@ -215,9 +239,10 @@ impl UninstallArgs {
         let question = format!("Are you sure you want to uninstall plugin {:?}?", self.name);
         // What isn't there needs no question.
         if plugins.has(&name) && !confirmed(context, self.yes, &question)? {
-            return Ok(());
+            return Ok(context.printer.json(json!({"verdict": "kept", "name": self.name}))?);
         }
         plugins.remove(&name)?;
-        Ok(context.printer.line(format_args!("Successfully uninstalled plugin {name}"))?)
+        context.printer.line(format_args!("Successfully uninstalled plugin {name}"))?;
+        Ok(context.printer.json(json!({"verdict": "removed", "name": self.name}))?)
     }
 }

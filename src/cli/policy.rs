@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::trust::files::{LegacyFile, LegacyOutcome};
 use crate::trust::policy::{MAX_POLICY_BYTES, PolicyKind};
@@ -12,6 +12,7 @@ use super::cert::confirmed;
 use super::context::Context;
 use super::failure::Failure;
 use super::host_trust::{policy_files, warn_about_files};
+use super::output::Format;
 use super::read_input;
 
 // Subcommands of `dockseal policy`.
@@ -19,6 +20,8 @@ use super::read_input;
 #[command(defer = true)]
 pub(super) enum PolicyCommand {
     /// Show the trust policy
+    #[command(after_help = "Example:
+  dockseal policy show")]
     Show,
     /// Import a trust policy from a JSON file
     Import(ImportArgs),
@@ -41,22 +44,27 @@ pub(super) fn show(context: &Context, kind: PolicyKind) -> Result<(), Failure> {
     let files = policy_files(context)?;
     let document = files.read(kind)?;
     context.printer.note(document.path.display());
-    context.printer.data(&document.bytes)?;
+    if context.printer.format() == Format::Text {
+        context.printer.data(&document.bytes)?;
+    }
     let warnings = match kind {
         PolicyKind::Oci => files.load_oci()?.warnings,
         PolicyKind::Blob => files.load_blob()?.warnings,
     };
-    warn_about_files(context, warnings)
+    warn_about_files(context, warnings)?;
+    let policy: Option<Value> = serde_json::from_slice(&document.bytes).ok();
+    Ok(context.printer.json(json!({"path": document.path, "policy": policy}))?)
 }
 
-/// Writes a policy unless somebody objects; says whether it did.
+/// Writes a policy unless somebody objects; says so, with `line` for people, if it did.
 pub(super) fn write(
     context: &Context,
     kind: PolicyKind,
     bytes: &[u8],
     force: bool,
     legacy: LegacyFile,
-) -> Result<bool, Failure> {
+    line: &str,
+) -> Result<(), Failure> {
     let files = policy_files(context)?;
     // What is no policy is refused before anybody is asked about it.
     files.check(kind, bytes)?;
@@ -64,10 +72,9 @@ pub(super) fn write(
         let name = name(kind);
         let question =
             format!("The {name} trust policy file already exists, do you want to overwrite it?");
-        let hint =
-            |failure: Failure| failure.with_hint(Some("the same command with --force".to_owned()));
+        let hint = |failure: Failure| failure.with_hint(Some("--force".to_owned()));
         if !confirmed(context, force, &question).map_err(hint)? {
-            return Ok(false);
+            return Ok(context.printer.json(json!({"verdict": "kept", "path": null}))?);
         }
     }
     let imported = files.import(kind, bytes, legacy)?;
@@ -82,7 +89,8 @@ pub(super) fn write(
         LegacyOutcome::Absent | LegacyOutcome::Written => {}
     }
     context.printer.note(format_args!("wrote {}", imported.path.display()));
-    Ok(true)
+    context.printer.line(line)?;
+    Ok(context.printer.json(json!({"verdict": "written", "path": imported.path}))?)
 }
 
 /// What a kind of policy is called.
@@ -94,6 +102,8 @@ fn name(kind: PolicyKind) -> &'static str {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal policy import trustpolicy.json")]
 pub(super) struct ImportArgs {
     /// The policy: a JSON file, or - for standard input
     #[arg(value_name = "FILE")]
@@ -116,21 +126,21 @@ pub(super) struct WriteArgs {
 impl ImportArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
-        if self.write.write(context, &bytes)? {
-            context.printer.line("Successfully imported OCI trust policy file.")?;
-        }
-        Ok(())
+        self.write.write(context, &bytes, "Successfully imported OCI trust policy file.")
     }
 }
 
 impl WriteArgs {
-    fn write(&self, context: &Context, bytes: &[u8]) -> Result<bool, Failure> {
+    fn write(&self, context: &Context, bytes: &[u8], line: &str) -> Result<(), Failure> {
         let legacy = if self.also_legacy { LegacyFile::Write } else { LegacyFile::Remove };
-        write(context, PolicyKind::Oci, bytes, self.force, legacy)
+        write(context, PolicyKind::Oci, bytes, self.force, legacy, line)
     }
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  dockseal policy init --name vendor --trust-store ca:vendor \\
+      --trusted-identity 'x509.subject: C=US, ST=WA, O=Vendor'")]
 pub(super) struct InitArgs {
     /// Name of the statement
     #[arg(long, short, value_name = "NAME")]
@@ -160,12 +170,8 @@ impl InitArgs {
                 "trustedIdentities": self.trusted_identity,
             }],
         });
-        if self.write.write(context, format!("{document:#}\n").as_bytes())? {
-            context.printer.line(format_args!(
-                "Successfully initialized OCI trust policy with statement {:?}.",
-                self.name
-            ))?;
-        }
-        Ok(())
+        let name = &self.name;
+        let line = format!("Successfully initialized OCI trust policy with statement {name:?}.");
+        self.write.write(context, format!("{document:#}\n").as_bytes(), &line)
     }
 }

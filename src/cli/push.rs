@@ -185,7 +185,7 @@ impl PushArgs {
         } else if is_conflict && self.target_repository.is_none() {
             "say where the push goes: --target-repository REPOSITORY"
         } else {
-            "push it, then dockseal digest --pushed; or --strict=false takes what is predicted"
+            "to take what is predicted: --strict=false"
         };
         let message = "it is not certain what a push of this image sends";
         let mut failure = Failure::new(Exit::NotDeterminable, message);
@@ -202,6 +202,6 @@ fn no_size(missing: BTreeSet<Digest>) -> Failure {
     );
     failure.details.extend(missing.iter().map(ToString::to_string));
     failure.with_hint(Some(
-        "--layer-source ARCHIVE with the original layers, or --known-manifest FILE".to_owned(),
+        "where an archive has the original layers: --layer-source ARCHIVE".to_owned(),
     ))
 }

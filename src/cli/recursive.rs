@@ -9,7 +9,7 @@ use crate::verify::{TrustedSignature, Verdict, Verifier, VerifyError};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Format, Printer, Verbosity};
+use super::output::{Printer, Verbosity};
 use super::report::{self, PolicyInfo};
 use super::subject::Subject;
 
@@ -86,14 +86,11 @@ pub(super) fn sign(
             "signature": {"location": added.location, "digest": added.digest},
         }));
     }
-    if printer.format() == Format::Json {
-        return Ok(printer.json(&json!({
-            "schemaVersion": report::SCHEMA_VERSION,
-            "verdict": "signed",
-            "subject": subject.descriptor,
-            "manifests": report,
-        }))?);
-    }
+    printer.json(json!({
+        "verdict": "signed",
+        "subject": subject.descriptor,
+        "manifests": report,
+    }))?;
     for (part, _) in &signed {
         if printer.verbosity() == Verbosity::Quiet {
             printer.line(&part.descriptor.digest)?;
@@ -123,28 +120,26 @@ pub(super) fn verify(
     let failed = answers.iter().filter(|(_, answer)| matches!(answer, Some(Err(_)))).count();
     let verified = answers.iter().filter(|(_, answer)| matches!(answer, Some(Ok(_)))).count();
     let is_good = failed == 0 && verified > 0;
-    if printer.format() == Format::Json {
-        let parts: Vec<_> =
-            answers.iter().map(|(part, answer)| json(part, answer, policy)).collect();
-        printer.json(&json!({
-            "schemaVersion": report::SCHEMA_VERSION,
-            "verdict": if is_good { "trusted" } else { "denied" },
-            "subject": subject.descriptor,
-            "content": report::content(subject),
-            "manifests": parts,
-        }))?;
-    }
+    let manifests: Vec<_> =
+        answers.iter().map(|(part, answer)| json(part, answer, policy)).collect();
+    let report = json!({
+        "verdict": if is_good { "trusted" } else { "denied" },
+        "subject": subject.descriptor,
+        "content": report::content(subject),
+        "manifests": manifests,
+    });
     if !is_good {
-        return Err(failure(subject, answers, failed));
+        return Err(failure(subject, answers, failed).with_report(report));
     }
+    printer.json(report)?;
     let mut trusted = Vec::new();
     for (part, answer) in answers {
         let (kind, digest) = (part.kind(), &part.descriptor.digest);
         match answer {
             Some(Ok(Verdict::Trusted(signature))) => {
-                if printer.format() == Format::Text && printer.verbosity() == Verbosity::Quiet {
+                if printer.verbosity() == Verbosity::Quiet {
                     printer.line(digest)?;
-                } else if printer.format() == Format::Text {
+                } else {
                     printer.line(format_args!(
                         "Successfully verified signature for {} ({kind})",
                         subject.reference_of(&part.descriptor)

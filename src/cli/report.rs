@@ -4,12 +4,10 @@ use serde_json::{Value, json};
 
 use crate::generate::BoundBlob;
 use crate::image::descriptor::Descriptor;
+use crate::store::{Added, NewSignature};
 use crate::verify::{Check, Rejected, TrustedSignature, VerifyError};
 
 use super::subject::Subject;
-
-/// Version of the reports; it changes when a member changes its meaning.
-pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// The policy that a verification went by.
 pub(super) struct PolicyInfo<'a> {
@@ -33,7 +31,6 @@ impl PolicyInfo<'_> {
 /// Nothing was verified, because the policy wants it so.
 pub(super) fn skipped(subject: &Descriptor, policy: &PolicyInfo<'_>) -> Value {
     json!({
-        "schemaVersion": SCHEMA_VERSION,
         "verdict": "skipped",
         "subject": subject,
         "policy": policy.json(),
@@ -44,7 +41,6 @@ pub(super) fn skipped(subject: &Descriptor, policy: &PolicyInfo<'_>) -> Value {
 /// A signature is trusted.
 pub(super) fn trusted(trusted: &TrustedSignature, policy: &PolicyInfo<'_>) -> Value {
     json!({
-        "schemaVersion": SCHEMA_VERSION,
         "verdict": "trusted",
         "subject": trusted.subject(),
         "policy": policy.json(),
@@ -75,7 +71,6 @@ pub(super) fn denied(subject: &Descriptor, policy: &PolicyInfo<'_>, error: &Veri
         _ => (None, &[][..]),
     };
     json!({
-        "schemaVersion": SCHEMA_VERSION,
         "verdict": "denied",
         "reason": error.to_string(),
         "subject": subject,
@@ -83,6 +78,20 @@ pub(super) fn denied(subject: &Descriptor, policy: &PolicyInfo<'_>, error: &Veri
         "checks": best.map_or_else(|| json!([]), |best| checks(&best.checks)),
         "signature": best.map(|best| json!({"location": best.location})),
         "rejected": rejected(others),
+    })
+}
+
+/// Something was signed.
+pub(super) fn signed(subject: &Descriptor, envelope: &NewSignature, added: &Added) -> Value {
+    json!({
+        "verdict": "signed",
+        "subject": subject,
+        "signature": {
+            "location": added.location,
+            "digest": added.digest,
+            "mediaType": envelope.media_type,
+            "size": envelope.bytes.len(),
+        },
     })
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::SignedDuration;
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::image::descriptor::Descriptor;
@@ -28,12 +27,11 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::check_key_files;
-use super::output::{Format, Verbosity};
+use super::output::Verbosity;
 use super::plugins::PluginArgs;
 use super::recursive;
-use super::report::SCHEMA_VERSION;
 use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
-use super::{duration, read_input, token};
+use super::{duration, read_input, report, token};
 
 /// Largest key or certificate file.
 pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
@@ -325,7 +323,7 @@ pub(super) fn read_pair(
     };
     signer.map_err(|error| {
         let hint = matches!(error, SignerError::Encrypted)
-            .then(|| "--passphrase-file FILE, whose first line is the passphrase".to_owned());
+            .then(|| "its first line is the passphrase: --passphrase-file FILE".to_owned());
         Failure::of(Exit::Unavailable, &error)
             .with_detail(format!("key: {}", key.display()))
             .with_detail(format!("certificates: {}", certificates.display()))
@@ -374,14 +372,14 @@ impl SignArgs {
         }
         let Some(output) = &self.output else {
             let added = self.store(&subject, context)?.add(&subject.descriptor, &envelope)?;
-            return report(context, &subject, &envelope, &added);
+            return tell(context, &subject, &envelope, &added);
         };
         if output.as_os_str() == "-" {
             context.printer.note(format_args!("Successfully signed {}", subject.reference()));
             return Ok(context.printer.data(&envelope.bytes)?);
         }
         let added = DetachedFiles::new(output.clone(), []).add(&subject.descriptor, &envelope)?;
-        report(context, &subject, &envelope, &added)
+        tell(context, &subject, &envelope, &added)
     }
 
     /// Where signatures go when no file is named: beside the image, else the cache.
@@ -449,27 +447,14 @@ impl SignArgs {
     }
 }
 
-fn report(
+fn tell(
     context: &Context,
     subject: &Subject,
     envelope: &NewSignature,
     added: &Added,
 ) -> Result<(), Failure> {
     let printer = context.printer;
-    if printer.format() == Format::Json {
-        let signature = json!({
-            "location": added.location,
-            "digest": added.digest,
-            "mediaType": envelope.media_type,
-            "size": envelope.bytes.len(),
-        });
-        return Ok(printer.json(&json!({
-            "schemaVersion": SCHEMA_VERSION,
-            "verdict": "signed",
-            "subject": subject.descriptor,
-            "signature": signature,
-        }))?);
-    }
+    printer.json(report::signed(&subject.descriptor, envelope, added))?;
     if printer.verbosity() == Verbosity::Quiet {
         return Ok(printer.line(&subject.descriptor.digest)?);
     }

@@ -294,7 +294,9 @@ impl ImageArgs {
                 other.answer(stream, image.clone(), question, context)
             }
             _ => Err(Failure::new(Exit::NotDeterminable, "standard input can't be read twice")
-                .with_hint(Some("name the archive instead of piping it".to_owned()))),
+                .with_hint(Some(
+                    "name the archive instead of piping it: dockseal digest FILE".to_owned(),
+                ))),
         };
         self.push.settle(generated, &Known::default(), &options, &mut again, context)
     }
@@ -368,8 +370,11 @@ impl ImageArgs {
         bar.clear();
         let generated = generated.map_err(|error| {
             let failure = Failure::from(error);
-            let failure = match path.as_deref().and_then(image_that_is_no_file) {
-                Some(save) => failure.with_hint(Some(save)),
+            let failure = match path.as_deref().filter(|path| !path.exists()) {
+                Some(path) => match image_that_is_no_file(path) {
+                    Some(save) => failure.with_hint(Some(save)),
+                    None => failure.or_nearest_file(path),
+                },
                 None => failure,
             };
             match path {

@@ -152,7 +152,7 @@ impl Subject {
         }
         if self.image.is_none() {
             return Err(Failure::usage("what is below an index is in the image: name that")
-                .with_hint(Some("--oci-layout DIR:TAG, or an archive".to_owned())));
+                .with_hint(Some("dockseal verify --recursive --oci-layout DIR:TAG".to_owned())));
         }
         let is_below = |descriptor: &&Descriptor| {
             let known = media_type::is_manifest(&descriptor.media_type)

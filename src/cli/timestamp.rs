@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::fsutil::{self, Mode};
 use crate::image::descriptor::Descriptor;
@@ -217,11 +218,11 @@ impl AttachArgs {
         let updated = with_token(envelope, token, CertificateRules::Strict)?;
         if let Some(target) = &self.output {
             fsutil::write_atomic(target, &updated, Mode::Private)?;
-            return report(context, "Successfully timestamped", target.display(), &timestamp);
+            return report(context, "timestamped", &[(target, timestamp)]);
         }
         let updated = Envelope::decode(&updated, envelope.format())?;
         let added = sign::replace(&*place.store, &place.subject, stored, &updated)?;
-        report(context, "Successfully timestamped", added.location.display(), &timestamp)
+        report(context, "timestamped", &[(&added.location, timestamp)])
     }
 }
 
@@ -254,26 +255,33 @@ impl VerifyArgs {
                 Some(authority) => authority,
                 None => authority.insert(self.authority.open(context)?),
             };
-            verified.push((stored, authority.check(token, envelope, content)?));
+            verified.push((stored.location.as_path(), authority.check(token, envelope, content)?));
         }
         context.printer.note("who signed was not verified, only when");
-        for (stored, timestamp) in verified {
-            let what = "Successfully verified timestamp of";
-            report(context, what, stored.location.display(), &timestamp)?;
-        }
-        Ok(())
+        report(context, "trusted", &verified)
     }
 }
 
+/// Tells of signatures that were timestamped, or whose timestamps are trusted.
 fn report(
     context: &Context,
-    what: &str,
-    name: impl std::fmt::Display,
-    timestamp: &VerifiedTimestamp,
+    verdict: &str,
+    timestamps: &[(&Path, VerifiedTimestamp)],
 ) -> Result<(), Failure> {
-    Ok(context.printer.line(format_args!(
-        "{what} {name}: {} by {}",
-        timestamp.generated(),
-        timestamp.chain().leaf().subject()
-    ))?)
+    let what = match verdict {
+        "trusted" => "Successfully verified timestamp of",
+        _ => "Successfully timestamped",
+    };
+    let mut told = Vec::new();
+    for (location, timestamp) in timestamps {
+        let (time, by) = (timestamp.generated(), timestamp.chain().leaf().subject());
+        context.printer.line(format_args!("{what} {}: {time} by {by}", location.display()))?;
+        told.push(json!({
+            "location": location,
+            "time": time.to_string(),
+            "accuracySeconds": timestamp.accuracy().as_secs_f64(),
+            "authority": by.to_string(),
+        }));
+    }
+    Ok(context.printer.json(json!({"verdict": verdict, "timestamps": told}))?)
 }

@@ -19,6 +19,11 @@ impl Tree {
         Self::new(format!("{name}: {value}"), Vec::new())
     }
 
+    /// Hangs another one below it.
+    pub(super) fn push(&mut self, child: Self) {
+        self.children.push(child);
+    }
+
     /// The whole tree, with a newline at the end.
     pub(super) fn render(&self) -> String {
         let mut text = format!("{}\n", self.label);

@@ -5,16 +5,14 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::generate::{Content, Generated, Note};
-use crate::image::descriptor::Descriptor;
+use crate::generate::{Content, Generated};
 use crate::signature::x509::CertificateRules;
 use crate::store::detached::DetachedFiles;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore};
 use crate::trust::crls::{CrlCache, RevocationData, read_crl, read_ocsp_response};
 use crate::trust::files::Loaded;
-use crate::trust::level::LevelName;
 use crate::trust::policy::{OciPolicy, PolicyError, Statement};
 use crate::trust::scope::Repository;
 use crate::trust::store::TrustStores;
@@ -27,12 +25,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::image_subject::Alternative;
-use super::output::{Format, Printer, Verbosity, table};
 use super::plugins::PluginArgs;
 use super::recursive::{self, Reach};
 use super::report::{self, PolicyInfo};
 use super::source::{Held, ImageArgs, Source};
-use super::subject::{ContentSeen, Subject, SubjectArgs, user_metadata};
+use super::subject::{Subject, SubjectArgs, user_metadata};
+use super::verdict::{
+    self, denied, print_skipped, print_trusted, say_what_was_hashed, warn_about, warn_about_others,
+};
 
 // Arguments of `dockseal verify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -69,6 +69,9 @@ pub(super) struct VerifyArgs {
     /// How many distinct signers must have signed; one signer is the subject of a certificate
     #[arg(long, value_name = "N", default_value = "1")]
     require: NonZero<usize>,
+    /// Show as a tree what was checked, and what ties every blob to what is signed
+    #[arg(long)]
+    explain: bool,
     /// How many signatures are evaluated at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
     max_signatures: usize,
@@ -192,10 +195,13 @@ impl VerifyArgs {
         let policy = grounds.policy(statement);
         let verifier = grounds.verifier(statement);
         if let (Some(reach), false) = (self.recursive, statement.level().is_skip()) {
-            let (subject, trusted) = self.verify_below(reach, &verifier, &policy, context)?;
+            let (subject, trusted) = self
+                .verify_below(reach, &verifier, &policy, context)
+                .map_err(|failure| self.told(failure, None, &policy, context))?;
             for each in &trusted {
                 warn_about(each, statement, context.printer);
             }
+            context.printer.note(policy.describe());
             say_what_was_hashed(&subject, context.printer);
             return Ok(());
         }
@@ -204,13 +210,16 @@ impl VerifyArgs {
             Ok(Verdict::Trusted(trusted)) => {
                 warn_about(&trusted, statement, context.printer);
                 warn_about_others(&subject, context.printer);
-                let mut more = json!({"content": report::content(&subject)});
+                let mut report = report::trusted(&trusted, &policy);
+                report["content"] = report::content(&subject);
                 if let (Some(image), Some(then)) = (&subject.image, then) {
-                    add(&mut more, "loaded", then(image)?);
+                    report["loaded"] = then(image)?;
                 }
-                print_trusted(context.printer, &subject.reference(), &trusted, &policy, &more)?;
+                let what = subject.reference();
+                print_trusted(context.printer, &what, &trusted, &policy)?;
                 say_what_was_hashed(&subject, context.printer);
-                Ok(())
+                self.explain(&what, &report, context)?;
+                Ok(context.printer.json(report)?)
             }
             Ok(Verdict::Skipped) if then.is_some() => Err(Failure::new(
                 Exit::NotTrusted,
@@ -224,16 +233,45 @@ impl VerifyArgs {
                 print_skipped(context.printer, &what, &subject.descriptor, &policy)
             }
             Err(error) => {
-                if context.printer.format() == Format::Json {
-                    let report = report::denied(&subject.descriptor, &policy, &error);
-                    context.printer.json(&report)?;
-                }
-                Err(denied(&subject, error))
+                let mut report = report::denied(&subject.descriptor, &policy, &error);
+                report["content"] = report::content(&subject);
+                let failure = denied(&subject, error).with_report(report);
+                Err(self.told(failure, Some(&subject), &policy, context))
             }
         }
     }
 
-    /// What every verification with these arguments goes by. Says which policy that is.
+    /// A failure, with the policy that it is by; shows how it came about if that is wanted.
+    fn told(
+        &self,
+        failure: Failure,
+        subject: Option<&Subject>,
+        policy: &PolicyInfo<'_>,
+        context: &Context,
+    ) -> Failure {
+        let what = subject.map(Subject::reference).unwrap_or_default();
+        if let Some(report) = &failure.report
+            && let Err(other) = self.explain(&what, report, context)
+        {
+            return other;
+        }
+        failure.with_detail(policy.describe())
+    }
+
+    /// Shows a report as a tree, if that is wanted.
+    pub(super) fn explain(
+        &self,
+        what: &str,
+        report: &Value,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        if self.explain {
+            context.printer.text(&verdict::tree(what, report).render())?;
+        }
+        Ok(())
+    }
+
+    /// What every verification with these arguments goes by.
     pub(super) fn grounds(&self, context: &Context) -> Result<Grounds, Failure> {
         let config = context.dirs.config()?;
         let mut loaded = policy_files(context)?.load_oci()?;
@@ -249,7 +287,6 @@ impl VerifyArgs {
         };
         let grounds = Grounds { loaded, stores, options: self.strictness.apply(options) };
         let statement = self.statement(&grounds.loaded.policy)?;
-        context.printer.note(grounds.policy(statement).describe());
         check_stores(context, &grounds.stores, statement)?;
         Ok(grounds)
     }
@@ -339,7 +376,7 @@ impl VerifyArgs {
         let scope = self.scope.as_deref().map(Repository::parse).transpose()?;
         policy.select(scope.as_ref()).map_err(|error| {
             let hint = matches!(error, PolicyError::NoStatement { .. })
-                .then(|| "dockseal verify --scope REPOSITORY, or --policy-name NAME".to_owned());
+                .then(|| "--scope REPOSITORY".to_owned());
             Failure::from(error).with_hint(hint)
         })
     }
@@ -379,147 +416,4 @@ impl Grounds {
     pub(super) fn verifier<'p>(&'p self, statement: &'p Statement) -> Verifier<'p> {
         Verifier::new(statement, &self.stores, self.options.clone())
     }
-}
-
-/// No signature is trusted.
-pub(super) fn denied(subject: &Subject, error: VerifyError) -> Failure {
-    let mismatch = error.class() == FailureClass::ContentMismatch;
-    // The same image may have been pushed with layers that another tool compressed.
-    let hint = (mismatch && !subject.blobs().is_empty())
-        .then(|| "if the manifest that was signed is at hand: --manifest FILE".to_owned());
-    let failure = Failure::from(error);
-    if hint.is_some() { failure.with_hint(hint) } else { failure }
-}
-
-/// Says what the policy let pass (security.md S13).
-pub(super) fn warn_about(trusted: &TrustedSignature, statement: &Statement, printer: Printer) {
-    for warning in warnings(trusted, statement) {
-        printer.warning(warning);
-    }
-    for rejected in trusted.rejected() {
-        printer.detail(format_args!("{}: {}", rejected.location.display(), rejected.error));
-    }
-}
-
-/// What the policy let pass.
-pub(super) fn warnings(trusted: &TrustedSignature, statement: &Statement) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for check in trusted.checks().iter().filter(|check| check.is_logged_failure()) {
-        warnings.push(format!(
-            "{} was set to \"log\" and failed with error: {}",
-            check.id, check.evidence
-        ));
-    }
-    if trusted.level() != LevelName::Strict {
-        let names: Vec<_> = statement.level().unenforced().map(|kind| kind.as_str()).collect();
-        if !names.is_empty() {
-            warnings.push(format!(
-                "trust policy statement {:?} has level {} and does not enforce {}",
-                statement.name(),
-                trusted.level(),
-                names.join(", ")
-            ));
-        }
-    }
-    warnings.extend(trusted.content().chain().warnings().iter().map(ToString::to_string));
-    warnings
-}
-
-pub(super) fn print_trusted(
-    printer: Printer,
-    what: &str,
-    trusted: &TrustedSignature,
-    policy: &PolicyInfo<'_>,
-    more: &Value,
-) -> Result<(), Failure> {
-    if printer.format() == Format::Json {
-        let mut report = report::trusted(trusted, policy);
-        for (name, value) in more.as_object().into_iter().flatten() {
-            add(&mut report, name, value.clone());
-        }
-        return Ok(printer.json(&report)?);
-    }
-    if printer.verbosity() == Verbosity::Quiet {
-        return Ok(printer.line(&trusted.subject().digest)?);
-    }
-    for check in trusted.checks() {
-        let status = check.status.as_str();
-        printer.detail(format_args!("{}: {status}: {}", check.id, check.evidence));
-    }
-    printer.line(format_args!("Successfully verified signature for {what}"))?;
-    if !trusted.cosigners().is_empty() {
-        let all = std::iter::once(trusted).chain(trusted.cosigners());
-        for (i, each) in all.enumerate() {
-            printer.note(format_args!("signer {}: {}", i + 1, each.signer()));
-        }
-    }
-    print_metadata(printer, trusted)
-}
-
-/// The signed metadata, if there is any, as notation shows it.
-pub(super) fn print_metadata(printer: Printer, trusted: &TrustedSignature) -> Result<(), Failure> {
-    let metadata = trusted.content().payload().annotations();
-    if metadata.is_empty() {
-        return Ok(());
-    }
-    let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
-    let pairs = metadata.iter().map(|(key, value)| vec![key.clone(), value.clone()]);
-    let rows: Vec<_> = std::iter::once(header).chain(pairs).collect();
-    Ok(printer.line(format_args!(
-        "\nThe artifact was signed with the following user metadata.\n\n{}",
-        table(&rows).trim_end_matches('\n')
-    ))?)
-}
-
-/// Adds a member to a report, unless there is nothing to tell.
-fn add(report: &mut Value, name: &str, value: Value) {
-    if !value.is_null() {
-        report[name] = value;
-    }
-}
-
-/// Says that an archive holds more than what was verified.
-fn warn_about_others(subject: &Subject, printer: Printer) {
-    let notes = subject.image.iter().flat_map(|image| &image.notes);
-    for note in notes.filter(|note| matches!(note, Note::OtherImages(_))) {
-        printer.warning(format_args!("{note}, nothing is known of them"));
-    }
-}
-
-/// Says how far the verdict reaches.
-fn say_what_was_hashed(subject: &Subject, printer: Printer) {
-    for blob in subject.blobs() {
-        let (digest, by) = (&blob.descriptor.digest, blob.by);
-        printer.detail(format_args!("content: {digest}: {} by {by}", blob.member));
-    }
-    match subject.content {
-        ContentSeen::Full => {
-            printer.note("content: every byte of the image was hashed and is what is signed");
-        }
-        ContentSeen::Manifest if !subject.blobs().is_empty() => {
-            printer.note("content: only the manifest was checked, the layers were not hashed");
-        }
-        ContentSeen::Manifest => {}
-        ContentSeen::No => {
-            printer.note("the descriptor was verified only, content was not hashed");
-        }
-    }
-}
-
-pub(super) fn print_skipped(
-    printer: Printer,
-    what: &str,
-    subject: &Descriptor,
-    policy: &PolicyInfo<'_>,
-) -> Result<(), Failure> {
-    printer.warning(format_args!(
-        "trust policy statement {:?} has level skip: nothing was verified",
-        policy.statement
-    ));
-    if printer.format() == Format::Json {
-        return Ok(printer.json(&report::skipped(subject, policy))?);
-    }
-    Ok(printer.line(format_args!(
-        "Trust policy is configured to skip signature verification for {what}"
-    ))?)
 }

@@ -76,17 +76,16 @@ impl GenerateError {
             Self::Archive(error) => error.hint(),
             Self::Containerd(error) => error.hint(),
             Self::Choose { available } | Self::NoSuchImage { available, .. } => {
-                available.first().map(|name| format!("choose one, such as --image {name}"))
+                available.first().map(|name| format!("choose one: --image {name}"))
             }
             Self::NoSuchPlatform { available, .. } => {
-                available.first().map(|name| format!("choose one, such as --platform {name}"))
+                available.first().map(|name| format!("choose one: --platform {name}"))
             }
-            Self::OtherImage { is_index: true, .. } => Some(
-                "an index needs the manifest below it too: --manifest INDEX --manifest MANIFEST"
-                    .to_owned(),
-            ),
+            Self::OtherImage { is_index: true, .. } => {
+                Some("an index needs the manifest below it too: --manifest MANIFEST".to_owned())
+            }
             Self::OtherImage { .. } => {
-                Some("`dockseal digest ARCHIVE --explain` shows what the archive holds".to_owned())
+                Some("what the archive holds: dockseal digest ARCHIVE --explain".to_owned())
             }
             Self::LayerCount { .. } => None,
             Self::Undeterminable { hint, .. } => Some(hint.clone()),

@@ -27,7 +27,7 @@ pub(super) fn push(
             reason: "Windows engines before 28.0 push foreign layers by their original digests, \
                      later ones compress them; an archive does not tell which engine pushes"
                 .to_owned(),
-            hint: "push the image, or move it to a containerd-store engine".to_owned(),
+            hint: "push the image: docker push IMAGE".to_owned(),
         });
     }
     let known: Vec<Option<Blob>> =

@@ -142,7 +142,9 @@ impl KitError {
             Self::Rollback { .. } | Self::SameVersion { .. } => {
                 Some("if that is what you want: --allow-rollback".to_owned())
             }
-            Self::PrivateKey { path } => Some(format!("take it out of {path}")),
+            Self::PrivateKey { path } => {
+                Some(format!("take it out of the trust store: mv {path} DIRECTORY"))
+            }
             Self::Empty => Some("dockseal cert add --type ca --store NAME root.crt".to_owned()),
             _ => None,
         }

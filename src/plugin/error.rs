@@ -215,7 +215,7 @@ impl PluginError {
             Self::NotExecutable { .. } => Some("dockseal plugin install --file FILE".to_owned()),
             Self::Unsafe { path, .. } => Some(format!("chmod go-w {}", path.display())),
             Self::Run { cause: ProcessError::Timeout { .. }, .. } => {
-                Some("--plugin-timeout DURATION gives the plugin more time".to_owned())
+                Some("--plugin-timeout DURATION".to_owned())
             }
             _ => None,
         }

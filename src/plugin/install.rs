@@ -141,9 +141,7 @@ impl InstallError {
             Self::Exists { .. }
             | Self::Newer { .. }
             | Self::Versions { .. }
-            | Self::Existing(_) => {
-                Some("the same command with --force replaces what is installed".to_owned())
-            }
+            | Self::Existing(_) => Some("to replace what is installed: --force".to_owned()),
             Self::Metadata(error) => error.hint(),
             _ => None,
         }

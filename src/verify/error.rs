@@ -246,7 +246,7 @@ impl CandidateError {
                 Some("dockseal cert add --type ca --store STORE ROOT.crt".to_owned())
             }
             Self::ContentMismatch { signed, found } if signed.digest == found.digest => {
-                Some(format!("dockseal verify --media-type {} ...", signed.media_type))
+                Some(format!("--media-type {}", signed.media_type))
             }
             Self::TimestampRevocation(error) => error.hint(),
             Self::Plugin(error) => error.hint(),

@@ -98,8 +98,7 @@ error: unrecognized subcommand 'manfest'
   tip: some similar subcommands exist: 'man', 'manifest'
 
 Usage: dockseal [OPTIONS] <COMMAND>
-
-For more information, try '--help'.
+hint: dockseal --help
 
 "#]]);
     for line in [
@@ -144,11 +143,12 @@ hint: save it anew: docker save IMAGE -o image.tar
         .stdout_eq("")
         .stderr_eq(str![[r#"
 error: [..]/containerd-29-partial-index/image.tar: what a push would send can't be determined: sha256:[..] needs content that is not in the archive (sha256:[..], sha256:[..]); docker 27 and newer push the one complete platform instead, linux/amd64 (sha256:[..]), docker 24 to 26 refuse
-hint: name the platform to push: --platform linux/amd64
+hint: name the platform to push: dockseal manifest [REPO]/testdata/docker/containerd-29-partial-index/image.tar --platform linux/amd64
 
 "#]]);
     host.run(&["manifest", "nothing.tar"]).code(20).stdout_eq("").stderr_eq(str![[r#"
 error: nothing.tar: No such file or directory (os error 2)
+hint: ls .
 
 "#]]);
     host.run(&["manifest", "app:1.5"]).code(20).stdout_eq("").stderr_eq(str![[r#"
@@ -222,7 +222,14 @@ fn manual_pages() {
     for page in ["dockseal.1", "dockseal-manifest.1", "dockseal-cert-generate-test.1"] {
         assert!(pages.contains(page), "{pages:?}");
     }
-    assert!(!pages.iter().any(|page| page.contains("help")), "{pages:?}");
+    let topics = fs::read_dir(host.path("share/man7")).unwrap();
+    let topics: Vec<_> = topics.map(|page| page.unwrap().file_name()).collect();
+    assert_eq!(topics.len(), 8, "{topics:?}");
+    let page = fs::read_to_string(host.path("share/man7/dockseal-exit-codes.7")).unwrap();
+    assert!(
+        page.starts_with(".TH dockseal\\-exit\\-codes 7 ") && page.contains("  13  content"),
+        "{page}"
+    );
     let page = fs::read_to_string(host.path("share/man1/dockseal.1")).unwrap();
     assert!(page.contains("Exit codes:") && page.contains("content does not match"), "{page}");
     // Pages that root installs are for everybody.

@@ -137,8 +137,10 @@ Successfully verified signature for image.tar@sha256:a396e62de3a778a2ea2b26c4602
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
-content: every byte of the image was hashed and is what is signed
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
+content: every byte of the image was hashed and is what is signed (blobs by digest: 2, by DiffID: 3)
 
 "#]]);
     let report = said(&host, &["--format", "json", "verify", "image.tar"]);
@@ -360,7 +362,7 @@ fn compressed_archives_are_read_and_never_written() {
         r#"
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
 error: image.tar.gz: the archive is compressed, nothing can be put into it
-hint: decompress it first, and compress the result again: gunzip, unzstd, unxz, bunzip2
+hint: decompress it first, and compress the result again: unzstd FILE (or gunzip, unxz, bunzip2)
 
 "#
     ]]);

@@ -42,12 +42,14 @@ Successfully verified signature for net-monitor.tar
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "files" (strict) of [HOST]/config/trustpolicy.blob.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
     host.run(&["blob", "sign", "net-monitor.tar"]).code(2).stdout_eq(str![]).stderr_eq(str![[r#"
 error: there is no terminal to ask for confirmation
-hint: the same command with --force
+hint: dockseal blob sign net-monitor.tar --force
 
 "#]]);
     host.run(&["blob", "sign", "--force", "net-monitor.tar"]).code(0);
@@ -56,10 +58,11 @@ hint: the same command with --force
         .code(13)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "files" (strict) of [HOST]/config/trustpolicy.blob.json
 error: content does not match the signature net-monitor.tar.jws.sig
   signed: sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73 (application/octet-stream, 7 bytes)
   found:  sha256:47bd29075f8b8019f0beec6d86beda7c9bf67aaf05053dcbe0b3bcb63968517f (application/octet-stream, 7 bytes)
+  policy: statement "files" (strict) of [HOST]/config/trustpolicy.blob.json
+hint: dockseal inspect net-monitor.tar.jws.sig
 
 "#]]);
 }
@@ -109,6 +112,7 @@ fn standard_input_and_output() {
     host.command(&["blob", "verify", "-s", "a.sig", "-"]).stdin("contents").assert().code(13);
     host.command(&["blob", "sign", "-"]).stdin("content").assert().code(2).stderr_eq(str![[r#"
 error: a signature of standard input needs --output FILE
+hint: dockseal blob sign --help
 
 "#]]);
 }
@@ -145,8 +149,8 @@ Trust policy is configured to skip signature verification for net-monitor.tar
 
 "#]])
         .stderr_eq(str![[r#"
-policy: statement "s" (skip) of [HOST]/config/trustpolicy.blob.json
 warning: trust policy statement "s" has level skip: nothing was verified
+policy: statement "s" (skip) of [HOST]/config/trustpolicy.blob.json
 
 "#]]);
     host.write("config/trustpolicy.blob.json", policy(r#","globalPolicy":true"#));
@@ -237,6 +241,7 @@ blob.txt.jws.sig
         .code(0)
         .stdout_eq(str![[r#"
 {
+  "schemaVersion": 1,
   "signatureAlgorithm": "RSASSA-PSS-SHA-256",
   "signatureEnvelopeType": "application/cose",
   "signedAttributes": {
@@ -326,6 +331,7 @@ blob.txt.jws.sig
     host.write("garbage", "garbage");
     host.run(&["inspect", "garbage"]).code(16).stdout_eq(str![]).stderr_eq(str![[r#"
 error: content is neither a JWS nor a COSE envelope
+hint: dockseal help signatures
 
 "#]]);
     host.command(&["inspect", "--oci-layout"])

@@ -39,13 +39,11 @@ fn signatures_are_listed_and_removed() {
     };
     let signatures = listed();
     assert_eq!(signatures.len(), 2);
-    host.run(&["cache", "remove", DIGEST, &signatures[0]]).code(2).stdout_eq("").stderr_eq(str![[
-        r#"
+    host.run(&["cache", "remove", DIGEST, &signatures[0]]).code(2).stdout_eq("").stderr_eq(str![[r#"
 error: there is no terminal to ask for confirmation
-hint: the same command with --yes
+hint: dockseal cache remove sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 sha256:[..] --yes
 
-"#
-    ]]);
+"#]]);
     host.run(&["cache", "remove", "-y", DIGEST, &signatures[0]]).code(0);
     assert_eq!(listed(), signatures[1..]);
     host.run(&["cache", "remove", "-y", DIGEST, DIGEST])

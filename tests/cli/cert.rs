@@ -35,7 +35,7 @@ hint: dockseal cert cleanup-test wabbit-networks.io
     host.run(&["cert", "cleanup-test", "wabbit-networks.io"]).code(2).stdout_eq(str![]).stderr_eq(
         str![[r#"
 error: there is no terminal to ask for confirmation
-hint: the same command with --yes
+hint: dockseal cert cleanup-test wabbit-networks.io --yes
 
 "#]],
     );
@@ -106,6 +106,7 @@ Successfully added following certificates to named store notary of type ca:
 error: Failed to add following certificates to named store notary of type ca:
   [DATA]valid/root.crt, with error "certificate already exists in the Trust Store"
   [DATA]README.md, with error "certificate 0 of the file: certificate is malformed: unknown/unsupported ASN.1 DER tag: 0x23 at DER byte 1"
+hint: dockseal doctor
 
 "#]]);
     host.command(&["cert", "add", "-t", "tsa", "-s", "notary"])
@@ -115,6 +116,7 @@ error: Failed to add following certificates to named store notary of type ca:
         .stderr_eq(str![[r#"
 error: Failed to add following certificates to named store notary of type tsa:
   [DATA]valid/inter.crt, with error "certificate with subject /"CN=inter,O=Notary,L=Seattle,ST=WA,C=US/" is not a root CA certificate"
+hint: dockseal doctor
 
 "#]]);
     host.run(&["cert", "list"])
@@ -156,6 +158,7 @@ Successfully deleted root.crt from trust store notary of type ca
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: failed to delete the certificate file: failed to delete [HOST]/config/truststore/x509/ca/notary/root.crt: No such file or directory (os error 2)
+hint: dockseal cert list
 
 "#]]);
     host.run(&["cert", "delete", "-t", "ca", "-s", "notary", "-y", "--all"])

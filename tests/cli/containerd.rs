@@ -102,7 +102,7 @@ fn what_is_not_there_is_said() {
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: manifest sha256:1ade88c51bc32fad9b6a445ce40fb586012ffc808144264c1526f292cb8e7cc0 of docker.io/lab/oci-index:1 is not in namespace partial, but in other, whole
-hint: --namespace other
+hint: dockseal digest containerd:docker.io/lab/oci-index:1 --namespace other --platform linux/arm64 --containerd-root root
 
 "#]]);
     run(&host, &["digest", "containerd:registry.example/app:v1"])
@@ -110,7 +110,7 @@ hint: --namespace other
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: registry.example/app:v1 is another image in each of several namespaces: sha256:641153df78bb9277f8e6563b158d4fc7bf415ca72a3971f7b923a514f0ac1b67 in other, sha256:0a302478f446d161eab2b7a23a0792d72ac6fa7e0ffc58637efc1026dc9a2add in whole
-hint: choose one: --namespace other
+hint: choose one: dockseal digest containerd:registry.example/app:v1 --containerd-root root --namespace other
 
 "#]]);
     run(&host, &["digest", "containerd:lab/oci-indx:1", "--namespace", "whole"])
@@ -124,7 +124,7 @@ hint: there is containerd:docker.io/lab/oci-index:1 --namespace other, or contai
     run(&host, &["digest", NAME, "--namespace", "k8s.io"]).code(20).stdout_eq(str![]).stderr_eq(
         str![[r#"
 error: no namespace k8s.io in the files in root; it has other, partial, whole
-hint: it is in another namespace: --namespace other, partial, whole
+hint: it is in another namespace: dockseal digest containerd:docker.io/lab/oci-index:1 --namespace other --containerd-root root
 
 "#]],
     );
@@ -133,7 +133,7 @@ hint: it is in another namespace: --namespace other, partial, whole
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: cache is no root directory of containerd: cannot open cache/io.containerd.metadata.v1.bolt/meta.db: No such file or directory (os error 2)
-hint: name the directory that holds io.containerd.metadata.v1.bolt: --containerd-root DIR
+hint: name the directory that holds io.containerd.metadata.v1.bolt: dockseal digest containerd:docker.io/lab/oci-index:1 --containerd-root DIR
 
 "#]]);
     host.run(&["digest", NAME, "--namespace", "a b", "--containerd-root", "root"]).code(2);
@@ -215,13 +215,12 @@ fn a_damaged_database_is_refused() {
 #[test]
 fn no_containerd_at_the_socket() {
     let host = host("2.1.9");
-    host.run(&["digest", NAME, "--address", "no.sock"]).code(20).stdout_eq(str![]).stderr_eq(str![
-        [r#"
+    let refused = host.run(&["digest", NAME, "--address", "no.sock"]).code(20).stdout_eq(str![]);
+    refused.stderr_eq(str![[r#"
 error: no containerd answers at no.sock: No such file or directory (os error 2)
-hint: name the socket, --address PATH, or read the files of a containerd that does not run: --containerd-root /var/lib/containerd
+hint: name its socket, or with --containerd-root its files: dockseal digest containerd:docker.io/lab/oci-index:1 --address PATH
 
-"#]
-    ]);
+"#]]);
 }
 
 /// Files are only read: a signature goes into a running containerd, or elsewhere.

@@ -36,8 +36,8 @@ fn import(host: &Host, name: &str) {
 fn s13_without_data_revocation_is_unknown_and_the_policy_decides() {
     let host = host();
     host.run(&VERIFY).code(15).stdout_eq(str![]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signing certificate with subject "CN=revocable,O=Notary,ST=WA,C=US" revocation status is unknown: no CRL of http://crl.example/root.crl
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 hint: dockseal crl import --url http://crl.example/root.crl FILE.crl
 
 "#]]);
@@ -46,9 +46,11 @@ hint: dockseal crl import --url http://crl.example/root.crl FILE.crl
 Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
 
 "#]]).stderr_eq(str![[r#"
-policy: statement "all" (permissive) of [HOST]/config/trustpolicy.oci.json
 warning: revocation was set to "log" and failed with error: signing certificate with subject "CN=revocable,O=Notary,ST=WA,C=US" revocation status is unknown: no CRL of http://crl.example/root.crl
 warning: trust policy statement "all" has level permissive and does not enforce authenticTimestamp, expiry, revocation
+signer: CN=revocable,O=Notary,ST=WA,C=US
+policy: statement "all" (permissive) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, content, userMetadata; failed: revocation
 
 "#]]);
     host.policy(r#""strict","override":{"revocation":"skip"}"#);
@@ -70,14 +72,15 @@ CN=revoking root,O=Notary,ST=WA,C=US   [TIME]   [TIME]   0         no      3a6c7
 "#]]).stderr_eq(str![]);
     import(&host, "revoked.crl");
     host.run(&VERIFY).code(15).stdout_eq(str![]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signing certificate with subject "CN=revocable,O=Notary,ST=WA,C=US" is revoked
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect a.sig
 
 "#]]);
     import(&host, "expired.crl");
     host.run(&VERIFY).code(15).stdout_eq(str![]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signing certificate with subject "CN=revocable,O=Notary,ST=WA,C=US" revocation status is unknown: CRL of http://crl.example/root.crl: CRL expired at [TIME]
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 hint: dockseal crl import --url http://crl.example/root.crl FILE.crl
 
 "#]]);

@@ -135,7 +135,7 @@ fn layers_that_were_pulled() {
     run(&host, &engine, &["sign", source]).code(17).stdout_eq("").stderr_eq(str![[r#"
 error: it is not certain what a push of this image sends
   layer sha256:[..] (DiffID sha256:[..]) is conflicting: registries have it as sha256:[..]; where the push goes decides
-hint: say where the push goes: --target-repository REPOSITORY
+hint: say where the push goes: dockseal sign docker-daemon:lab/dup:1 --target-repository REPOSITORY
 
 "#]]);
     run(&host, &engine, &["manifest", source]).code(0).stdout_eq(pushed(OLD));
@@ -176,7 +176,7 @@ fn sizes_of_layers_that_no_encoder_here_makes() {
     run(&host, &engine, &line).code(17).stdout_eq("").stderr_eq(str![[r#"
 error: a push refers to layers by digests that registries have, and their sizes are not known
   sha256:1212121212121212121212121212121212121212121212121212121212121212
-hint: --layer-source ARCHIVE with the original layers, or --known-manifest FILE
+hint: where an archive has the original layers: dockseal manifest docker-daemon:lab/dup:1 --target-repository registry.example/app --layer-source ARCHIVE
 
 "#]]);
     let known = String::from_utf8(pushed(OLD)).unwrap().replace(&old[0].1, &unknown);
@@ -322,7 +322,7 @@ note: not all platforms of sha256:[..] are here, so the engine pushes sha256:[..
     let older = engine::start(partial("26.1.5", "1.45"));
     run(&host, &older, &line).code(17).stdout_eq("").stderr_eq(str![[r#"
 error: docker-daemon:lab/dup:1: what a push would send can't be determined: sha256:[..] needs content that is not in the archive (sha256:[..], sha256:[..]); docker 26.1.5 pushes nothing then
-hint: name the platform to push: --platform linux/amd64
+hint: name the platform to push: dockseal manifest docker-daemon:lab/dup:1 --platform linux/amd64
 
 "#]]);
 }
@@ -340,7 +340,7 @@ fn an_image_without_layers_is_only_its_config() {
     let line = ["manifest", "docker-daemon:zero:1"];
     run(&host, &engine, &line).code(17).stdout_eq("").stderr_eq(str![[r#"
 error: an image without layers can't be saved by a graph-driver engine, and its config can't be read: [..]
-hint: run this as root on the host of the engine
+hint: as root on the host of the engine: sudo dockseal sign docker-daemon:IMAGE
 
 "#]]);
     let directory = host.path("root/image/vfs/imagedb/content/sha256");

@@ -107,6 +107,7 @@ fn a_pair_that_does_not_fit_is_not_added() {
 error: private key does not match the certificate "CN=leaf-rsa2048,O=Notary,L=Seattle,ST=WA,C=US"
   key: [DATA]valid/ec256.key
   certificates: [DATA]valid/rsa2048.chain.crt
+hint: dockseal doctor
 
 "#]]);
     for arguments in [
@@ -127,6 +128,7 @@ fn s6_a_malformed_list_is_refused() {
     host.write("config/signingkeys.json", r#"{"keys":[{"name":"a","Name":"b"}]}"#);
     host.run(&["key", "list"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
 error: malformed [HOST]/config/signingkeys.json: member "Name" differs only in letter case from "name" at byte 21
+hint: dockseal doctor
 
 "#]]);
 }

@@ -182,7 +182,7 @@ signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
     host.run(&NEXT).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
 signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 error: kit "plant" version 2 is installed, this is version 1
-hint: if that is what you want: --allow-rollback
+hint: if that is what you want: dockseal kit import kit.tar --allow-rollback
 
 "#]]);
     // Even then a CRL is never replaced by an older one.
@@ -198,7 +198,7 @@ hint: if that is what you want: --allow-rollback
     host.run(&NEXT).code(12).stderr_eq(str![[r#"
 signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 error: another kit "plant" of the same version 1 is installed
-hint: if that is what you want: --allow-rollback
+hint: if that is what you want: dockseal kit import kit.tar --allow-rollback
 
 "#]]);
 }
@@ -354,7 +354,7 @@ fn keys_never_enter_a_kit() {
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: truststore/x509/ca/notary/both.pem holds a private key: those never enter a kit
-hint: take it out of truststore/x509/ca/notary/both.pem
+hint: take it out of the trust store: mv truststore/x509/ca/notary/both.pem DIRECTORY
 
 "#]]);
     assert!(!sender.path("kit.tar").exists());

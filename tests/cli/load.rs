@@ -86,10 +86,12 @@ fn names_are_not_signed() {
 Successfully verified signature for image.tar@sha256:1c6d26af62e206883e56c442ad0191ec429a1bad4344597153752e11d5da069a
 
 "#]]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
 Written to clean.tar
-content: every byte of the image was hashed and is what is signed
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
+content: every byte of the image was hashed and is what is signed (blobs by digest: 1, by digest once compressed: 3)
 
 "#]]);
     let clean = members(&host.read("clean.tar"));
@@ -131,9 +133,9 @@ fn nothing_that_is_not_verified_is_written() {
         .code(12)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (skip) of [HOST]/config/trustpolicy.oci.json
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
 error: policy statement "all" has level skip: nothing was verified
+hint: dockseal policy show
 
 "#]]);
     assert!(!host.path("clean.tar").exists());
@@ -179,10 +181,12 @@ Successfully verified signature for image.tar@sha256:[..]
 
 "#]])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
 Loaded lab/dup:1
-content: every byte of the image was hashed and is what is signed
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
+content: every byte of the image was hashed and is what is signed (blobs by digest: 1, by digest once compressed: 3)
 
 "#]]);
     host.run(&["-q", "load", "image.tar", "-s", "a.sig", "-o", "clean.tar"]).code(0);

@@ -28,6 +28,8 @@ mod crl;
 #[cfg(feature = "docker")]
 mod daemon;
 mod doctor;
+mod errors;
+mod json;
 mod key;
 mod kit;
 mod layout;
@@ -139,6 +141,7 @@ impl Host {
         redactions.insert("[HOST]", directory.clone()).unwrap();
         redactions.insert("[TIME]", regex::Regex::new(TIME).unwrap()).unwrap();
         redactions.insert("[DATA]", data("")).unwrap();
+        redactions.insert("[REPO]", env!("CARGO_MANIFEST_DIR")).unwrap();
         let assert = snapbox::Assert::new()
             .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
             .redact_with(redactions);

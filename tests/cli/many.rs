@@ -50,7 +50,9 @@ fn verdicts_come_in_order_and_the_most_severe_failure_is_the_exit_code() {
     for jobs in ["1", "2", "7"] {
         let output = host.run(&["verify", "-j", jobs, "images/*.tar"]).code(13);
         let output = output.get_output();
-        said.push((output.stdout.clone(), output.stderr.clone()));
+        // Hints repeat the command.
+        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+        said.push((output.stdout.clone(), stderr.replace(&format!("-j {jobs} "), "")));
     }
     assert!(said.iter().all(|each| *each == said[0]), "threads make no difference");
     host.run(&["verify", "images/*.tar"])
@@ -67,11 +69,13 @@ error     images/e.tar
         .stderr_eq(str![[r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: images/c.tar: no signature is associated with sha256:1c6d26af62e206883e56c442ad0191ec429a1bad4344597153752e11d5da069a
+hint: dockseal verify 'images/*.tar' --signature FILE
 error: images/d.tar: layer 0fb2e72899cf9b4ee403f94166f8245407e1aec38e5fe1f46166f797e7950530/layer.tar does not match: expected sha256:0a04ce4149c1c169f6ea57d668f2f19692dd73f688813ca404d07cf1201a496e, found sha256:d4eae80a50ba0f1c90f9bfeb02647c3cb65726362f30785e0e298bc0cd4707c6
 hint: the archive is damaged or was altered; save it anew: docker save IMAGE -o image.tar
 error: images/e.tar: not an image archive: the data is not a tar archive
-hint: `docker save IMAGE -o image.tar` writes an image archive; `docker export` does not
+hint: docker export writes no image: docker save IMAGE -o image.tar
 error: 3 of 5 images are not verified
+hint: dockseal help digests
 
 "#]]);
     host.run(&["-q", "verify", "images/a.tar", "images/c.tar"])
@@ -82,7 +86,9 @@ denied    images/c.tar
 "#]])
         .stderr_eq(str![[r#"
 error: images/c.tar: no signature is associated with sha256:1c6d26af62e206883e56c442ad0191ec429a1bad4344597153752e11d5da069a
+hint: dockseal -q verify images/a.tar images/c.tar --signature FILE
 error: 1 of 2 images are not verified
+hint: dockseal help signatures
 
 "#]]);
     host.run(&["verify", "images/a.tar", "images/b.tar"])
@@ -114,7 +120,9 @@ not tried images/d.tar
 "#]]).stderr_eq(str![[r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: images/c.tar: no signature is associated with sha256:1c6d26af62e206883e56c442ad0191ec429a1bad4344597153752e11d5da069a
+hint: dockseal verify -j [..] --fail-fast images/a.tar images/c.tar images/d.tar --signature FILE
 error: 2 of 3 images are not verified
+hint: dockseal help signatures
 
 "#]]);
     }
@@ -163,7 +171,7 @@ fn lists_reports_and_junit() {
     </testcase>
     <testcase classname="dockseal.verify" name="images/e.tar" time="0">
       <error type="exit code 16" message="images/e.tar: not an image archive: the data is not a tar archive">images/e.tar: not an image archive: the data is not a tar archive
-hint: `docker save IMAGE -o image.tar` writes an image archive; `docker export` does not</error>
+hint: docker export writes no image: docker save IMAGE -o image.tar</error>
     </testcase>
   </testsuite>
 </testsuites>
@@ -176,6 +184,7 @@ hint: `docker save IMAGE -o image.tar` writes an image archive; `docker export` 
     host.write("empty.txt", "# nothing\n");
     host.run(&["verify", "--from", "empty.txt"]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
 error: the lists name no image at all
+hint: dockseal verify --help
 
 "#]]);
     host.run(&["verify", "nowhere/*.tar"]).code(20);
@@ -226,7 +235,7 @@ fn images_of_manifests_are_found_in_a_directory() {
     host.run(&["verify", "--from", "compose.yaml"]).code(2).stderr_eq(str![[r#"
 warning: compose.yaml: service "three" names no image
 error: compose.yaml: it names images, not where they are
-hint: --store docker-daemon, --store containerd, or --store DIRECTORY
+hint: where the images are: dockseal verify --from compose.yaml --store docker-daemon
 
 "#]]);
     host.write("twice/a.tar", archive("containerd-28-gzl"));

@@ -69,7 +69,7 @@ wrote [HOST]/config/trustpolicy.oci.json
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: there is no terminal to ask for confirmation
-hint: the same command with --force
+hint: dockseal policy init --name net --trust-store ca:notary --force
 
 "#]]);
     host.write("new.json", POLICY);
@@ -107,6 +107,7 @@ fn what_is_no_policy_is_not_imported() {
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: oci trust policy: trust policy statement "a" uses an unsupported trust store name ".." in trust store value "ca:..". Named store name needs to follow [a-zA-Z0-9_.-]+ format
+hint: dockseal policy show
 
 "#]]);
     assert!(!host.path("config").exists());

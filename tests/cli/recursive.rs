@@ -71,23 +71,25 @@ fn each_part_needs_a_signature_of_its_own() {
         .code(10)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: 4 of 5 manifests of lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 are not verified
   index sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087: verified
   linux/amd64 sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37: no signature is associated with sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37
   linux/arm64 sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87: no signature is associated with sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87
   attestation sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676: no signature is associated with sha256:58cd5754da2304e422718deba944002452725b567ab0fcfa8173ca453ece5676
   attestation sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9: no signature is associated with sha256:7926a49de12ecaff0b387e7514ba31c6f5b6a0c70848a30df54986691df7e0f9
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal help signatures
 
 "#]]);
     host.run(&["verify", "--recursive=platforms", "--oci-layout", "lay:1"])
         .code(10)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: 2 of 2 manifests of lay@sha256:7a38505c17293f52aec505b0735043d7abcdf5a34eeafb760781ddeafd832087 are not verified
   linux/amd64 sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37: no signature is associated with sha256:ad86b1f5c7bd248fe5da127f63ccbd4b89def13768fe36e419aaa572713f2a37
   linux/arm64 sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87: no signature is associated with sha256:bc7243d623c2d4ef796aa561f18e33fd8b4853ce76225ec6611f5323e181ec87
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal help signatures
 
 "#]]);
 }
@@ -112,7 +114,7 @@ Successfully verified signature for image.tar@sha256:7926a49de12ecaff0b387e7514b
 
 "#]]).stderr_eq(str![[r#"
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
-content: every byte of the image was hashed and is what is signed
+content: every byte of the image was hashed and is what is signed (blobs by digest: 19)
 
 "#]]);
     // No file takes several signatures.
@@ -145,9 +147,9 @@ Successfully verified signature for lay@sha256:0cfaea5898657e876b91985b43ff13320
 
 "#]])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 linux/arm64 sha256:f4cb57fe806775c9eaa7d7e642a3ff795c64256bdfc044c67554c76ccd68eb59 is not here, nothing was verified
 attestation sha256:c2fd33f1379881ce5760f5a2176c858a53cc020720b4b529a50689484794d15c is not here, nothing was verified
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 
 "#]]);
 }
@@ -160,7 +162,7 @@ fn below_a_manifest_file_nothing_is_known() {
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: what is below an index is in the image: name that
-hint: --oci-layout DIR:TAG, or an archive
+hint: dockseal verify --recursive --oci-layout DIR:TAG
 
 "#]]);
 }

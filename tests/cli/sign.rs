@@ -24,7 +24,9 @@ Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
 }
@@ -72,7 +74,9 @@ Successfully verified signature for sha256:09ade42fe3e69018a3360bb092265af902f9e
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
 }
@@ -99,9 +103,12 @@ sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
 #[test]
 fn json_says_what_was_signed_and_where_it_is() {
     let host = Host::ready();
-    host.run(&["sign", "--format", "json", "--local", "-o", "a.sig", MANIFEST])
-        .code(0)
-        .stderr_eq(str![]);
+    host.run(&["sign", "--format", "json", "--local", "-o", "a.sig", MANIFEST]).code(0).stderr_eq(
+        str![[r#"
+Signature written to a.sig
+
+"#]],
+    );
     let output = host.run(&["sign", "--format", "json", "--local", "-o", "a.sig", MANIFEST]);
     let document: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_eq!(document["schemaVersion"], 1);
@@ -150,12 +157,13 @@ fn the_format_of_the_configuration_is_used() {
         .stdout_eq("")
         .stderr_eq(str![[r#"
 error: a.cose.sig announces a cose signature, this is a jws signature
-hint: --signature-format cose
+hint: dockseal sign --local --signature-format cose -o a.cose.sig net-monitor_v1.json
 
 "#]]);
     host.write("config/config.json", r#"{"signatureFormat":"pgp"}"#);
     host.run(&["sign", "--local", "-o", "b.sig", MANIFEST]).code(20).stderr_eq(str![[r#"
 error: malformed [HOST]/config/config.json: signatureFormat is "pgp", expected "jws" or "cose"
+hint: dockseal help files
 
 "#]]);
     assert!(!host.path("b.sig").exists());
@@ -177,7 +185,7 @@ fn media_types() {
     .stdout_eq(str![])
     .stderr_eq(str![[r#"
 error: the document says its media type is "application/vnd.oci.image.manifest.v1+json", not "application/vnd.oci.image.index.v1+json"
-hint: --force-media-type signs it all the same
+hint: to sign it all the same: dockseal sign --local --media-type application/vnd.oci.image.index.v1+json -o a.sig net-monitor_v1.json --force-media-type
 
 "#]]);
     assert!(!host.path("a.sig").exists());
@@ -196,12 +204,13 @@ Signature written to a.sig
     host.write("both.json", r#"{"manifests":[],"layers":[]}"#);
     host.run(&["sign", "--local", "-o", "b.sig", "both.json"]).code(16).stderr_eq(str![[r#"
 error: document has both "manifests" and "layers" or "config"
+hint: dockseal help sources
 
 "#]]);
     host.write("text", "no json");
     host.run(&["sign", "--local", "-o", "b.sig", "text"]).code(16).stderr_eq(str![[r#"
 error: not a manifest: invalid JSON: a value expected at byte 0
-hint: --media-type TYPE, if it is no manifest
+hint: if it is no manifest: dockseal sign --local -o b.sig text --media-type TYPE
 
 "#]]);
     host.run(&["sign", "--local", "-o", "b.sig", "--media-type", "text/plain", "text"]).code(0);
@@ -231,8 +240,10 @@ Successfully verified signature for sha256:09ade42fe3e69018a3360bb092265af902f9e
 
 "#]])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 warning: only mediaType, digest and size of a descriptor are signed, not: platform
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 the descriptor was verified only, content was not hashed
 
 "#]]);
@@ -267,6 +278,7 @@ fn refusals() {
     }
     host.run(&["sign", "--local", "-o", MANIFEST, MANIFEST]).code(2).stderr_eq(str![[r#"
 error: the signature would overwrite net-monitor_v1.json, which is to be signed
+hint: dockseal sign --help
 
 "#]]);
     host.run(&["sign", "--local", "--key", "none", MANIFEST]).code(20).stderr_eq(str![[r#"
@@ -284,6 +296,7 @@ hint: dockseal key list
 error: private key does not match the certificate "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US"
   key: [DATA]valid/ec384.key
   certificates: [DATA]valid/ec256.chain.crt
+hint: dockseal doctor
 
 "#]]);
     assert!(!host.path("cache").exists(), "nothing was written");
@@ -313,6 +326,7 @@ fn n05_no_home_no_configuration() {
             .stdout_eq("")
             .stderr_eq(str![[r#"
 error: no configuration directory: neither $NOTATION_CONFIG nor $XDG_CONFIG_HOME nor $HOME is set to an absolute path
+hint: dockseal help environment
 
 "#]]);
     }
@@ -342,7 +356,7 @@ fn images_in_archives() {
     assert!(matches!(output.get_output().status.code(), Some(13 | 16)));
     host.run(&["sign", MANIFEST]).code(16).stdout_eq("").stderr_eq(str![[r#"
 error: net-monitor_v1.json: not an image archive: the data is not a tar archive
-hint: --local net-monitor_v1.json
+hint: a manifest is no image: dockseal sign net-monitor_v1.json --local
 
 "#]]);
 }
@@ -365,7 +379,10 @@ fn encrypted_keys_and_key_stores() {
     sign("ec256.p12", &["--passphrase-file", "passphrase"]).code(0);
     let refused = sign(encrypted, &["--cert-file", chain]).code(20).stdout_eq("");
     let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
-    assert!(stderr.contains("hint: --passphrase-file FILE"), "{stderr}");
+    assert!(
+        stderr.contains("hint: its first line is the passphrase: dockseal sign --local "),
+        "{stderr}"
+    );
     host.write("passphrase", "wrong\n");
     sign(encrypted, &["--cert-file", chain, "--passphrase-file", "passphrase"]).code(20);
     sign("ec256.p12", &["--passphrase-file", "passphrase"]).code(20);

@@ -43,11 +43,13 @@ who signed was not verified, only when
         .stdout_eq("")
         .stderr_eq(str![[r#"
 error: timestamp countersignature: certificate "CN=tsa,O=Notary,ST=WA,C=US" of the timestamping authority leads to no trusted root
+hint: dockseal help policy
 
 "#]]);
     host.run(&["sign", "--local", "-o", "a.sig", MANIFEST]).code(0);
     host.run(&["timestamp", "verify", "a.sig"]).code(10).stdout_eq("").stderr_eq(str![[r#"
 error: no timestamp countersignature was found in the signature envelope
+hint: dockseal help signatures
 
 "#]]);
 }
@@ -81,6 +83,7 @@ fn s13_an_answer_is_bound_to_its_signature() {
     .stdout_eq("")
     .stderr_eq(str![[r#"
 error: timestamp is not about this signature
+hint: dockseal timestamp request SIGNATURE --output FILE.tsq
 
 "#]]);
     assert_eq!(host.read("other.sig"), before);

@@ -293,7 +293,7 @@ fn a_signature_in_a_layout_is_timestamped_by_way_of_files() {
 error: a request is about one signature
   lay@sha256:[..]
   lay@sha256:[..]
-hint: --only DIGEST
+hint: dockseal timestamp request --oci-layout lay:v1 --only DIGEST
 
 "#]]);
     let before = listed();
@@ -314,6 +314,7 @@ Successfully timestamped lay@sha256:[..]: [TIME] by CN=tsa,O=Lab
     let verify = [&["timestamp", "verify"], &place[..]].concat();
     host.run(&verify).code(10).stdout_eq("").stderr_eq(str![[r#"
 error: lay@sha256:[..]: no timestamp countersignature was found in the signature envelope
+hint: dockseal help signatures
 
 "#]]);
     host.run(&[&verify[..], &["--only", &between[1]]].concat()).code(0);
@@ -334,11 +335,13 @@ Successfully verified timestamp of lay@sha256:[..]: [TIME] by CN=tsa,O=Lab
     host.write("other.tsr", fs::read(crate::data("valid/ts/last.tsr")).unwrap());
     host.run(&[&attach[..], &["other.tsr"]].concat()).code(16).stdout_eq("").stderr_eq(str![[r#"
 error: timestamp is not about this signature
+hint: dockseal timestamp request SIGNATURE --output FILE.tsq
 
 "#]]);
     let nothing = ["timestamp", "verify", "--oci-layout", "lay:v1", "--only", &before[0]];
     host.run(&nothing).code(10).stderr_eq(str![[r#"
 error: no signature sha256:[..] is associated with lay:v1
+hint: dockseal help signatures
 
 "#]]);
     if let Some(binary) = std::env::var_os("NOTATION_BIN") {
@@ -442,11 +445,13 @@ fn the_root_is_exactly_one_and_a_root() {
     };
     sign("tsa/two.crt").code(12).stderr_eq(str![[r#"
 error: found more than one certificates from "tsa/two.crt". Expecting single x509 root certificate in PEM or DER format from the file
+hint: dockseal policy show
 
 "#]]);
     for not_root in ["tsa/inter.crt", "tsa/tsa.crt"] {
         sign(not_root).code(12).stderr_eq(str![[r#"
 error: certificate from "tsa/[..].crt" is not a root certificate. Expecting single x509 root certificate in PEM or DER format from the file
+hint: dockseal policy show
 
 "#]]);
     }
@@ -454,6 +459,7 @@ error: certificate from "tsa/[..].crt" is not a root certificate. Expecting sing
     sign("tsa/missing.crt").code(20);
     sign("tsa/other.crt").code(14).stderr_eq(str![[r#"
 error: timestamp of http://127.0.0.1:[..]/tsa: timestamp countersignature: certificate "CN=tsa,O=Lab" of the timestamping authority leads to no trusted root
+hint: dockseal help policy
 
 "#]]);
     assert!(!host.path("a.sig").exists());
@@ -470,6 +476,7 @@ fn options_and_urls_that_make_no_sense_are_refused() {
     let sign = ["sign", "--local", MANIFEST, "--timestamp-root-cert", "tsa/root.crt"];
     host.run(&sign).code(2).stderr_eq(str![[r#"
 error: options about the timestamping authority need --timestamp-url URL
+hint: dockseal sign --help
 
 "#]]);
     for url in ["ftp://tsa.example", "http://user:secret@127.0.0.1:1", "tsa"] {

@@ -27,8 +27,8 @@ hint: dockseal policy init --name NAME --trust-store ca:STORE
     std::fs::remove_dir_all(host.path("config/truststore")).unwrap();
     host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(12).stdout_eq(str![]).stderr_eq(
         str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: the trust store "notary" of type "ca" does not exist
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 hint: dockseal cert add --type ca --store notary ROOT.crt
 
 "#]],
@@ -39,16 +39,18 @@ hint: dockseal cert add --type ca --store notary ROOT.crt
 fn no_signature() {
     let host = Host::ready();
     host.run(&["verify", "--local", MANIFEST]).code(10).stdout_eq(str![]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: no signature is associated with sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal verify --local net-monitor_v1.json --signature FILE
 
 "#]]);
     host.run(&["verify", "--local", "-s", "none.sig", MANIFEST])
         .code(10)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature none.sig is not trusted: cannot open none.sig: No such file or directory (os error 2)
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: ls .
 
 "#]]);
 }
@@ -64,8 +66,9 @@ fn untrusted_signer() {
         .code(12)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signing certificate "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US" does not match the trusted identities ["x509.subject: C=US, ST=WA, O=wabbit"] of trust policy statement "all"
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect a.sig
 
 "#]]);
 }
@@ -78,10 +81,11 @@ fn s1_other_content_names_both_descriptors() {
         .code(13)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: content does not match the signature a.sig
   signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
   found:  sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal help digests
 
 "#]]);
     host.run(&[
@@ -97,11 +101,11 @@ error: content does not match the signature a.sig
     .code(13)
     .stdout_eq(str![])
     .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: content does not match the signature a.sig
   signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
   found:  sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/x, 247 bytes)
-hint: dockseal verify --media-type application/vnd.oci.image.manifest.v1+json ...
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal verify --local -s a.sig --media-type application/vnd.oci.image.manifest.v1+json --force-media-type net-monitor_v1.json
 
 "#]]);
 }
@@ -127,9 +131,11 @@ Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a
 
 "#]])
         .stderr_eq(str![[r#"
-policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
 warning: authenticity was set to "log" and failed with error: the trust store "notary" of type "ca" does not exist
 warning: trust policy statement "all" has level audit and does not enforce authenticity, authenticTimestamp, expiry, revocation
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, expiry, authenticTimestamp, revocation, content, userMetadata; failed: authenticity
 
 "#]]);
 }
@@ -145,8 +151,8 @@ fn skip_is_loud_too() {
 Trust policy is configured to skip signature verification for net-monitor_v1.json@sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707
 
 "#]]).stderr_eq(str![[r#"
-policy: statement "all" (skip) of [HOST]/config/trustpolicy.oci.json
 warning: trust policy statement "all" has level skip: nothing was verified
+policy: statement "all" (skip) of [HOST]/config/trustpolicy.oci.json
 
 "#]]);
 }
@@ -164,16 +170,17 @@ fn statements_are_selected_by_scope_or_name() {
     host.run(&with("--policy-name", "net")).code(0);
     host.run(&verify).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
 error: an artifact without a scope has no applicable oci trust policy statement: applicability is determined by registryScopes
-hint: dockseal verify --scope REPOSITORY, or --policy-name NAME
+hint: dockseal verify --local -s a.sig net-monitor_v1.json --scope REPOSITORY
 
 "#]]);
     host.run(&with("--scope", "local/other")).code(12).stderr_eq(str![[r#"
 error: artifact "local/other" has no applicable oci trust policy statement: applicability is determined by registryScopes
-hint: dockseal verify --scope REPOSITORY, or --policy-name NAME
+hint: dockseal verify --local -s a.sig net-monitor_v1.json --scope REPOSITORY
 
 "#]]);
     host.run(&with("--policy-name", "all")).code(12).stderr_eq(str![[r#"
 error: no oci trust policy statement is named "all"; there are: net
+hint: dockseal policy show
 
 "#]]);
     host.run(&with("--scope", "nonsense")).code(2);
@@ -189,9 +196,10 @@ fn one_good_signature_of_several_is_enough() {
         .code(16)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: none of 2 signatures is trusted; the most promising one, garbage.sig: content is neither a JWS nor a COSE envelope
   none.sig: cannot open none.sig: No such file or directory (os error 2)
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect garbage.sig
 
 "#]]);
     host.run(&[
@@ -208,9 +216,10 @@ error: none of 2 signatures is trusted; the most promising one, garbage.sig: con
     .code(16)
     .stdout_eq(str![])
     .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature garbage.sig is not trusted: content is neither a JWS nor a COSE envelope
   signature evaluation stopped. The configured limit of 1 signatures to verify per artifact exceeded
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect garbage.sig
 
 "#]]);
 }
@@ -232,15 +241,18 @@ b     2
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
     host.run(&["verify", "--local", "-s", "a.sig", "-m", "b=3", MANIFEST])
         .code(12)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signed user metadata "b" is "2", expected "3"
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect a.sig
 
 "#]]);
 }
@@ -255,8 +267,9 @@ fn expired_signatures_and_certificates() {
     std::thread::sleep(std::time::Duration::from_millis(1_200));
     host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(14).stdout_eq(str![]).stderr_eq(
         str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signature expired at [TIME], it is [TIME]
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect a.sig
 
 "#]],
     );
@@ -351,7 +364,7 @@ fn json_reports_every_check() {
 {
   "schemaVersion": 1,
   "verdict": "denied",
-  "reason": "signature a.sig is not trusted: signed content is sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes), but this is sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)",
+  "reason": "content does not match the signature a.sig",
   "subject": {
     "mediaType": "application/vnd.oci.image.manifest.v1+json",
     "digest": "sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573",
@@ -409,7 +422,18 @@ fn json_reports_every_check() {
   "signature": {
     "location": "a.sig"
   },
-  "rejected": []
+  "rejected": [],
+  "content": {
+    "checked": "manifest",
+    "blobs": []
+  },
+  "exitCode": 13,
+  "details": [
+    "signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)",
+    "found:  sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)",
+    "policy: statement /"all/" (strict) of [HOST]/config/trustpolicy.oci.json"
+  ],
+  "hint": "dockseal help digests"
 }
 
 "#]])
@@ -417,6 +441,8 @@ fn json_reports_every_check() {
 error: content does not match the signature a.sig
   signed: sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707 (application/vnd.oci.image.manifest.v1+json, 247 bytes)
   found:  sha256:0a1b17bf6d39f56897a7e8a056d930cf2bde38841a187aeb083d7487e2224573 (application/vnd.oci.image.manifest.v1+json, 58 bytes)
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal help digests
 
 "#]]);
 }
@@ -434,7 +460,9 @@ Successfully verified signature for net-monitor_v1.json@sha256:09ade42fe3e69018a
 "#]])
         .stderr_eq(str![[r#"
 warning: [HOST]/config/trustpolicy.oci.json is used, [HOST]/config/trustpolicy.json differs from it and is what notation 1.x would use
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
 }
@@ -460,8 +488,10 @@ Successfully verified signature for image.tar.xz@sha256:21111d66fe15477330df761b
 
 "#]])
         .stderr_eq(str![[r#"
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
-content: every byte of the image was hashed and is what is signed
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
+content: every byte of the image was hashed and is what is signed (blobs by digest: 5)
 
 "#]]);
     host.run(&[
@@ -481,7 +511,6 @@ Successfully verified signature for image.tar.xz@sha256:21111d66fe15477330df761b
 
 "#]])
     .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 note: given; config and layers are those of the archive
 integrity: passed: ECDSA-SHA-256 signature by "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US" is intact
 authenticity: passed: chain leads to "CN=root,O=Notary,L=Seattle,ST=WA,C=US" of the trust stores; any identity is trusted
@@ -490,6 +519,9 @@ authenticTimestamp: passed: all certificates are valid at the time of verificati
 revocation: passed: no certificate of the chain names a CRL or an OCSP responder
 content: passed: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259 (application/vnd.docker.distribution.manifest.v2+json, 736 bytes) is what is signed
 userMetadata: passed: none was asked for
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 content: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259 by its digest
 content: sha256:13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6: 13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6.json by its digest
 content: only the manifest was checked, the layers were not hashed
@@ -627,18 +659,16 @@ content: only the manifest was checked, the layers were not hashed
         .code(13)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: image.tar.xz: manifest sha256:0dac6c71bef143f37e53f76089074d08e6b74a869be29ac90ea59663e2a1dd62 is not of an image in the archive; it holds config sha256:13622276cb753b0b952effdf0e3f7e7739283759deb53e5a89bdb4ff215bd8d6
-hint: `dockseal digest ARCHIVE --explain` shows what the archive holds
+hint: what the archive holds: dockseal digest ARCHIVE --explain
 
 "#]]);
     host.run(&["verify", "--content", "manifest", "-s", "a.sig", "image.tar.xz"])
         .code(17)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: image.tar.xz: what a push would send can't be determined: the archive holds no manifest, it follows from every byte of the layers
-hint: name the manifest that is carried along: --manifest FILE
+hint: name the manifest that is carried along: dockseal verify --content manifest -s a.sig image.tar.xz --manifest FILE
 
 "#]]);
     // Signing it is as good: the image is what the manifest names.
@@ -658,14 +688,16 @@ fn signatures_of_several_people() {
     }
     let verify = ["verify", "--local", "--require", "2", "-s", "a.sig", "-s", "b.sig"];
     host.run(&[&verify[..], &["-s", "c.sig", MANIFEST]].concat()).code(0).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 signer 1: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 signer 2: CN=leaf-ec384,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 
 "#]]);
     host.run(&[&verify[..], &[MANIFEST]].concat()).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 error: 2 distinct signers are required, trusted signatures are by 1: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal policy show
 
 "#]]);
 }
@@ -680,8 +712,9 @@ fn freshness_and_leniency_are_options() {
         .code(14)
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
-policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
 error: signature a.sig is not trusted: signature has no expiry, and --require-expiry demands one
+  policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
+hint: dockseal inspect a.sig
 
 "#]]);
     host.run(&["-q", "sign", "--local", "--lenient-certs", "-e", "1h", "-o", "b.sig", MANIFEST])

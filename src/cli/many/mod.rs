@@ -26,7 +26,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::content::archive::Memo;
 use crate::fsutil;
@@ -38,10 +38,11 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Verbosity};
-use super::report::{self, SCHEMA_VERSION};
+use super::report;
 use super::source::Shared;
 use super::subject::Subject;
-use super::verify::{Grounds, VerifyArgs, denied, warnings};
+use super::verdict::{denied, warnings};
+use super::verify::{Grounds, VerifyArgs};
 
 use self::outcome::{Outcome, Verdict};
 use self::targets::{Store, Target, targets};
@@ -103,6 +104,8 @@ impl VerifyManyArgs {
         let image = self.verify.image_args();
         let targets = targets(&sources, &self.many.from, store, image, context)?;
         let grounds = self.verify.grounds(context)?;
+        let statement = self.verify.statement(&grounds.loaded.policy)?;
+        context.printer.note(grounds.policy(statement).describe());
         let outcomes = self.verify_all(&targets, &grounds, context)?;
         self.report(&outcomes, context)
     }
@@ -260,6 +263,9 @@ impl VerifyManyArgs {
                 printer.line(format_args!("{verdict:<9} {}{digest}", outcome.name))?;
             }
         }
+        if outcome.verdict != Verdict::Error {
+            self.verify.explain(&outcome.name, &outcome.json(), context)?;
+        }
         for warning in &outcome.warnings {
             // What a policy lets pass it lets pass for every image.
             if said.insert(warning.clone()) {
@@ -267,12 +273,12 @@ impl VerifyManyArgs {
             }
         }
         if let Some(failure) = &outcome.failure {
-            let hint = failure.hint.as_deref();
+            let hint = failure.hint();
             let message = match failure.message.strip_prefix(&outcome.name) {
                 Some(rest) if rest.starts_with(": ") => failure.message.clone(),
                 _ => format!("{}: {}", outcome.name, failure.message),
             };
-            printer.error(message, &failure.details, hint);
+            printer.error(message, &failure.details, hint.as_deref());
         }
         Ok(())
     }
@@ -288,6 +294,7 @@ impl VerifyManyArgs {
             junit::write(outcomes, &mut file)?;
             file.commit()?;
         }
+        let mut report = Value::Null;
         if printer.format() == Format::Json {
             let mut summary = json!({"images": outcomes.len()});
             for verdict in Verdict::ALL {
@@ -299,13 +306,11 @@ impl VerifyManyArgs {
                 _ => Verdict::Denied,
             };
             let images: Vec<_> = outcomes.iter().map(Outcome::json).collect();
-            printer.json(&json!({
-                "schemaVersion": SCHEMA_VERSION,
+            report = json!({
                 "verdict": verdict.as_str(),
-                "exitCode": exit.code(),
                 "summary": summary,
                 "images": images,
-            }))?;
+            });
         } else if printer.verbosity() > Verbosity::Quiet {
             for outcome in outcomes.iter().filter(|it| it.verdict == Verdict::NotTried) {
                 printer.line(format_args!("{:<9} {}", "not tried", outcome.name))?;
@@ -319,11 +324,12 @@ impl VerifyManyArgs {
         }
         let bad = outcomes.len() - count(Verdict::Trusted) - count(Verdict::Skipped);
         match exit {
-            Exit::Ok => Ok(()),
+            Exit::Ok => Ok(printer.json(report)?),
             exit => Err(Failure::new(
                 exit,
                 format!("{bad} of {} images are not verified", outcomes.len()),
-            )),
+            )
+            .with_report(report)),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::image::digest::Digest;
 
@@ -60,15 +59,7 @@ impl Verdict {
 impl Outcome {
     /// One that failed.
     pub(super) fn failed(name: String, failure: Failure) -> Self {
-        let verdict = match failure.exit {
-            Exit::NoSignature
-            | Exit::InvalidSignature
-            | Exit::NotTrusted
-            | Exit::ContentMismatch
-            | Exit::Expired
-            | Exit::Revoked => Verdict::Denied,
-            _ => Verdict::Error,
-        };
+        let verdict = if failure.exit.is_denial() { Verdict::Denied } else { Verdict::Error };
         Self { verdict, failure: Some(failure), ..Self::not_tried(name) }
     }
 
@@ -88,16 +79,13 @@ impl Outcome {
     /// Its part of the document of `--format json`.
     pub(super) fn json(&self) -> Value {
         let mut document = json!({"source": self.name, "verdict": self.verdict.as_str()});
-        let parts = self.report.as_object().into_iter().flatten();
-        for (name, value) in parts.filter(|(name, _)| *name != "schemaVersion") {
+        for (name, value) in self.report.as_object().into_iter().flatten() {
             document[name] = value.clone();
         }
         document["verdict"] = json!(self.verdict.as_str());
-        if let Some(failure) = &self.failure {
-            document["exitCode"] = json!(failure.exit.code());
-            document["reason"] = json!(failure.message);
-            document["details"] = json!(failure.details);
-            document["hint"] = json!(failure.hint);
+        let members = self.failure.as_ref().map(Failure::members);
+        for (name, value) in members.iter().filter_map(Value::as_object).flatten() {
+            document[name] = value.clone();
         }
         document["warnings"] = json!(self.warnings);
         document

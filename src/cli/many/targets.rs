@@ -93,9 +93,8 @@ pub(super) fn targets(
             }
             (List::Images(_), None) => {
                 let message = "it names images, not where they are";
-                return Err(in_list(Failure::usage(message)).with_hint(Some(
-                    "--store docker-daemon, --store containerd, or --store DIRECTORY".to_owned(),
-                )));
+                return Err(in_list(Failure::usage(message))
+                    .with_hint(Some("where the images are: --store docker-daemon".to_owned())));
             }
             (List::Sources(images) | List::Images(images), Some(store)) => {
                 for name in images {
@@ -107,7 +106,8 @@ pub(super) fn targets(
     }
     if found.is_empty() {
         // Nothing to verify is no success (security.md S16).
-        return Err(Failure::new(Exit::Unavailable, "the lists name no image at all"));
+        return Err(Failure::new(Exit::Unavailable, "the lists name no image at all")
+            .with_hint(Some("dockseal verify --help".to_owned())));
     }
     let streams = found.iter().filter(|target| target.source == "-").count();
     let streams = streams + lists.iter().filter(|path| path.as_os_str() == "-").count();

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::cli::cert;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::{cert, cert_test};
 use crate::trust::store::{StoreType, is_file_name};
 
 use super::flags::{none, only, required, surplus};
@@ -220,7 +220,7 @@ impl GenerateArgs {
             )));
         }
         let bits = self.bits.to_string();
-        cert::GenerateArgs { name, bits, default: self.default }.run(context)
+        cert_test::GenerateArgs { name, bits, default: self.default }.run(context)
     }
 }
 
@@ -238,6 +238,6 @@ impl CleanupArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let (missing, what) = ("missing certificate common name", "certificate common name must");
         let name = common_name(&self.arguments, missing, what)?;
-        cert::CleanupArgs { name, yes: self.yes }.run(context)
+        cert_test::CleanupArgs { name, yes: self.yes }.run(context)
     }
 }

@@ -90,7 +90,8 @@ impl InspectArgs {
                 })
                 .collect();
             let media_type = cached.subjects().into_iter().next().map(|it| it.media_type);
-            printer.json(&json!({"mediaType": media_type, "signatures": signatures}))?;
+            let document = json!({"mediaType": media_type, "signatures": signatures});
+            printer.line(format_args!("{document:#}"))?;
         } else {
             let nodes = views.iter().map(|(name, view)| Tree::new(name, view.tree())).collect();
             let tree = Tree::new(printed, vec![Tree::new(SIGNATURE_TYPE, nodes)]);
@@ -138,7 +139,7 @@ impl InspectBlobArgs {
         Envelope::decode(&bytes, format).map_err(|error| parsed(error.into()))?;
         let view = View::new(&bytes).map_err(parsed)?;
         if is_json {
-            return Ok(context.printer.json(&view.json(Map::new()))?);
+            return Ok(context.printer.line(format_args!("{:#}", view.json(Map::new())))?);
         }
         let tree = Tree::new(argument, view.tree());
         Ok(context.printer.data(tree.render().as_bytes())?)

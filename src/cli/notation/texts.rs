@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::host_trust::warn_about_files;
 use crate::cli::output::Printer;
-use crate::cli::verify::print_metadata;
+use crate::cli::verdict::print_metadata;
 use crate::fsutil::FileError;
 use crate::sign::SignError;
 use crate::signature::payload::PayloadError;

@@ -227,25 +227,27 @@ impl ArchiveError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Ambiguous { .. } => {
-                "engines would load different images from this archive; save it again with `docker save`"
+                "engines would load different images from it; save it anew: docker save IMAGE -o image.tar"
             }
             Self::Writer { .. } => {
-                "say which engine will push the image: --push-from graph or --push-from containerd"
+                "say which engine will push it, graph or containerd: --push-from graph"
             }
             Self::NotAnImage { .. } => {
-                "`docker save IMAGE -o image.tar` writes an image archive; `docker export` does not"
+                "docker export writes no image: docker save IMAGE -o image.tar"
             }
             Self::Truncated { .. } | Self::Empty => {
-                "the tool that wrote the archive failed; save it again and check its exit status"
+                "the tool that wrote the archive failed; save it anew: docker save IMAGE -o image.tar"
             }
             Self::Compressed => {
-                "decompress it first, and compress the result again: gunzip, unzstd, unxz, bunzip2"
+                "decompress it first, and compress the result again: unzstd FILE (or gunzip, unxz, bunzip2)"
             }
-            Self::TooOld => "load it into a docker between 1.10 and 28 and save it again",
+            Self::TooOld => {
+                "in a docker between 1.10 and 28: docker load -i image.tar && docker save IMAGE -o image.tar"
+            }
             Self::Streamed { .. } => {
-                "name the file instead of piping it, or add --spool to keep a temporary copy"
+                "name the file instead of piping it, or keep a temporary copy: --spool"
             }
-            Self::Limit { .. } => "if the archive is genuine, raise the limit with --max-size",
+            Self::Limit { .. } => "if the archive is genuine: --max-size BYTES",
             _ => return None,
         };
         Some(hint.to_owned())

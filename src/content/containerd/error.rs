@@ -248,8 +248,7 @@ impl ContainerdError {
             Self::Ambiguous { found, .. } => format!("choose one: --namespace {}", found.first()?.0),
             Self::Connect { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    "name the socket, --address PATH, or read the files of a containerd that does \
-                     not run: --containerd-root /var/lib/containerd"
+                    "name its socket, or with --containerd-root its files: --address PATH"
                         .to_owned()
                 }
                 io::ErrorKind::PermissionDenied => ROOT_ONLY.to_owned(),
@@ -285,7 +284,7 @@ impl ContainerdError {
             Self::NoSuchImage { elsewhere, .. } | Self::NoSuchNamespace { elsewhere, .. }
                 if !elsewhere.is_empty() =>
             {
-                format!("it is in another namespace: --namespace {}", words(elsewhere))
+                format!("it is in another namespace: --namespace {}", elsewhere.first()?)
             }
             Self::NoSuchImage { close, .. } if !close.is_empty() => {
                 let names: Vec<String> = close

@@ -155,10 +155,12 @@ impl SigningKeys {
     /// [`KeysError::NotFound`], [`KeysError::NoDefault`].
     pub fn find(&self, name: Option<&str>) -> Result<&SigningKey, KeysError> {
         let name = name.or(self.default.as_deref()).ok_or(KeysError::NoDefault)?;
-        self.keys
-            .iter()
-            .find(|key| key.name == name)
-            .ok_or_else(|| KeysError::NotFound { name: name.to_owned() })
+        self.keys.iter().find(|key| key.name == name).ok_or_else(|| self.not_found(name))
+    }
+
+    fn not_found(&self, name: &str) -> KeysError {
+        let known = self.keys.iter().map(|key| key.name.clone()).collect();
+        KeysError::NotFound { name: name.to_owned(), known }
     }
 
     /// Adds a key.
@@ -200,7 +202,7 @@ impl SigningKeys {
             .keys
             .iter()
             .position(|key| key.name == name)
-            .ok_or_else(|| KeysError::NotFound { name: name.to_owned() })?;
+            .ok_or_else(|| self.not_found(name))?;
         self.keys.remove(index);
         self.entries.remove(index);
         if self.default.as_deref() == Some(name) {

@@ -109,7 +109,7 @@ none                           []                          plugin executable fil
 "#]]);
     host.run(&["plugin", "uninstall", "a"]).code(2).stdout_eq(str![]).stderr_eq(str![[r#"
 error: there is no terminal to ask for confirmation
-hint: the same command with --yes
+hint: dockseal plugin uninstall a --yes
 
 "#]]);
     for name in ["a", "b.c", "d", "none"] {
@@ -133,19 +133,19 @@ fn only_older_versions_are_replaced_unless_forced() {
     host.write("config/plugins/a/more", "");
     host.run(&install("notation-a", &[])).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
 error: plugin a with version 1.9.0 already exists
-hint: the same command with --force replaces what is installed
+hint: to replace what is installed: dockseal plugin install --file notation-a --force
 
 "#]]);
     put("1.9.0-rc.1");
     host.run(&install("notation-a", &[])).code(20).stderr_eq(str![[r#"
 error: the installing plugin a has version 1.9.0-rc.1, which is lower than the existing version 1.9.0
-hint: the same command with --force replaces what is installed
+hint: to replace what is installed: dockseal plugin install --file notation-a --force
 
 "#]]);
     put("next");
     host.run(&install("notation-a", &[])).code(20).stderr_eq(str![[r#"
 error: versions "next" (new) and "1.9.0" (installed) can't be compared as SemVer
-hint: the same command with --force replaces what is installed
+hint: to replace what is installed: dockseal plugin install --file notation-a --force
 
 "#]]);
     assert!(host.path("config/plugins/a/more").exists(), "nothing has changed");
@@ -232,7 +232,8 @@ fn what_is_not_as_it_must_be_is_not_even_run() {
     assert!(error.contains("checksum does not match user input. Expecting 0000"), "{error}");
     host.run(&install("good", &["--sha256sum", "abc"])).code(2).stdout_eq(str![]);
     assert!(!host.path("ran").exists());
-    let found = error.trim().rsplit(' ').next().unwrap().to_ascii_uppercase();
+    let (error, _) = error.split_once("\nhint: ").unwrap();
+    let found = error.rsplit(' ').next().unwrap().to_ascii_uppercase();
     host.run(&install("good", &["--sha256sum", &found])).code(0);
     assert!(host.path("ran").exists());
 }
@@ -277,7 +278,7 @@ fn nothing_is_loaded_from_anywhere() {
     let url = "https://example.com/notation-a.tar.gz";
     host.run(&["plugin", "install", "--url", url]).code(2).stdout_eq(str![]).stderr_eq(str![[r#"
 error: dockseal works offline and loads no plugins from URLs
-hint: load it elsewhere, then: --file FILE --sha256sum HEX
+hint: load it elsewhere, then: dockseal plugin install --file FILE --sha256sum HEX
 
 "#]]);
     for wrong in [&["plugin", "install"][..], &["plugin", "install", "x"], &["plugin", "uninstall"]]

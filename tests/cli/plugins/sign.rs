@@ -181,6 +181,7 @@ fn files_are_signed_with_bare_signatures_only() {
     assert!(String::from_utf8(payload).unwrap().contains("sha512:"), "hashed as the key wants it");
     host(ENVELOPE).run(&blob).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
 error: the plugin "p" lacks the signature generator capability required for blob signing
+hint: dockseal doctor
 
 "#]]);
 }
@@ -301,6 +302,7 @@ hint: dockseal plugin install --file FILE
     std::os::unix::fs::symlink(host.path("elsewhere"), &program).unwrap();
     host.run(&sign("k", &[])).code(20).stderr_eq(str![[r#"
 error: [HOST]/config/plugins/p/notation-p is not a regular file; links are not followed
+hint: dockseal doctor
 
 "#]]);
     assert!(!host.path("ran").exists() && !host.path("config/ran").exists());

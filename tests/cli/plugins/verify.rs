@@ -55,7 +55,6 @@ fn a_demanded_plugin_judges_identity_and_revocation() {
     host.run(&[&VERIFY[..], &["-v", "--plugin-config", "a=b"]].concat())
         .code(0)
         .stderr_eq(str![[r#"
-policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 integrity: passed: ECDSA-SHA-256 signature by "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US" is intact
 expiry: passed: signature expires at [TIME]
 authenticTimestamp: passed: [..]
@@ -63,6 +62,9 @@ authenticity: passed: chain leads to "CN=root,O=Notary,L=Seattle,ST=WA,C=US" of 
 revocation: passed: plugin "v" says that no certificate is revoked
 content: passed: [..]
 userMetadata: passed: none was asked for
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, expiry, authenticTimestamp, authenticity, revocation, content, userMetadata
 
 "#]]);
     let requests = host.requests("v");

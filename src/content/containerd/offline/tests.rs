@@ -115,7 +115,7 @@ fn hints() {
         ("registry.example/app:1", Some("k8s.io"), "docker.io/library/app:1 --namespace"),
         ("docker.io/library/tol", None, "docker.io/library/tool:latest --namespace default"),
         ("a b", Some("k8s.io"), "it is in another namespace: --namespace default"),
-        ("app:1", Some("k8s.oi"), "--namespace default, k8s.io"),
+        ("app:1", Some("k8s.oi"), "another namespace: --namespace default"),
         ("nothing-like-it", Some("default"), "ctr -n default images ls -q"),
         ("tool", None, "--namespace default"),
     ] {

@@ -67,6 +67,8 @@ pub enum KeysError {
     NotFound {
         /// The name.
         name: String,
+        /// The names there are.
+        known: Vec<String>,
     },
     /// The list is a link, a directory or a device.
     #[error("{} is not a regular file (symlinks are not supported)", path.display())]

@@ -122,9 +122,11 @@ impl Pkcs11Error {
                 Some("add serial=SERIAL or slot-id=NUMBER to the key URI")
             }
             Self::SeveralKeys { .. } => Some("add object=LABEL or id=%ID to the key URI"),
-            Self::PinNeeded { .. } => Some("--passphrase-file FILE, whose first line is the PIN"),
+            Self::PinNeeded { .. } => {
+                Some("the first line of a file is the PIN: --passphrase-file FILE")
+            }
             Self::NoCertificate | Self::SeveralCertificates { .. } => {
-                Some("--cert-file FILE, the chain of the key, leaf first")
+                Some("the chain of the key, leaf first: --cert-file FILE")
             }
             _ => None,
         }

@@ -61,9 +61,7 @@ impl UriError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::PinValue => {
-                Some("--passphrase-file FILE, or pin-source=file:FILE; its first line is the PIN")
-            }
+            Self::PinValue => Some("the first line of a file is the PIN: --passphrase-file FILE"),
             Self::NoModule => Some("?module-path=/usr/lib/softhsm/libsofthsm2.so"),
             Self::Scheme => {
                 Some("'pkcs11:token=LABEL;object=LABEL?module-path=/usr/lib/MODULE.so'")

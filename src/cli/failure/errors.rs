@@ -1,0 +1,441 @@
+//! Every error type of the library that a command may return has a `From` here, so that commands
+//! use `?` and codes are assigned in one place.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use crate::content::archive::{ArchiveError, Class};
+#[cfg(feature = "docker")]
+use crate::content::docker::{EndpointError, EngineError};
+use crate::fsutil::FileError;
+use crate::generate;
+use crate::image::local::LocalError;
+use crate::kit::KitError;
+use crate::load::LoadError;
+use crate::plugin::{InstallError, PluginError};
+use crate::sign::{AttachError, SignError};
+use crate::signature::envelope::EnvelopeError;
+use crate::signature::signer::SignerError;
+use crate::signature::signer::config::ConfigError;
+use crate::signature::signer::keys::KeysError;
+use crate::signature::timestamp::TimestampError;
+use crate::signature::x509::generate::GenerateError;
+use crate::store::StoreError;
+use crate::store::layout::LayoutError;
+use crate::trust::crls::CrlFileError;
+use crate::trust::files::PolicyFileError;
+use crate::trust::policy::PolicyError;
+use crate::trust::scope::ScopeError;
+use crate::trust::store::{ManageError, TrustStoreError};
+use crate::verify::{CandidateError, FailureClass, VerifyError};
+
+use super::Failure;
+use crate::cli::context::{NoDirectory, instead, quoted};
+use crate::cli::exit::Exit;
+use crate::cli::output::BinaryOnTerminal;
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.get_ref().is_some_and(|inner| inner.is::<BinaryOnTerminal>()) {
+            return Self::of(Exit::Usage, &error)
+                .with_hint(Some("write it to a file: --output FILE".to_owned()));
+        }
+        Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<KitError> for Failure {
+    fn from(error: KitError) -> Self {
+        let hint = error.hint();
+        let failure = match error {
+            KitError::File(error) => error.into(),
+            KitError::Archive(error) => Self::from(error).prefixed("not a kit"),
+            KitError::Policy(error) => error.into(),
+            KitError::Store(error) => error.into(),
+            KitError::Crl(error) => error.into(),
+            KitError::Rollback { .. } | KitError::SameVersion { .. } => {
+                Self::of(Exit::NotTrusted, &error)
+            }
+            KitError::Altered { .. } => Self::of(Exit::ContentMismatch, &error),
+            KitError::PrivateKey { .. } | KitError::Empty | KitError::Name { .. } => {
+                Self::of(Exit::Usage, &error)
+            }
+            _ => Self::of(Exit::Malformed, &error),
+        };
+        if hint.is_some() { failure.with_hint(hint) } else { failure }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let failure = Self::of(Exit::Unavailable, &error);
+        let FileError::Io { action, path, source } = &error else { return failure };
+        let directory = path.parent().filter(|it| *it != Path::new("") && !it.exists());
+        match (source.kind(), directory) {
+            (io::ErrorKind::NotFound, Some(directory)) if *action == "create" => {
+                let directory = quoted(&directory.to_string_lossy());
+                failure.with_hint(Some(format!("mkdir -p {directory}")))
+            }
+            (io::ErrorKind::NotFound, _) => failure.or_nearest_file(path),
+            (io::ErrorKind::PermissionDenied, _) => {
+                let path = quoted(&path.to_string_lossy());
+                failure.with_hint(Some(format!("ls -ld {path}")))
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<NoDirectory> for Failure {
+    fn from(error: NoDirectory) -> Self {
+        Self::of(Exit::Unavailable, &error).with_hint(Some("dockseal help environment".to_owned()))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Containerd(error) => error.into(),
+            StoreError::Layout(error) => error.into(),
+            error @ StoreError::ReadOnly { .. } => Self::of(Exit::Unavailable, &error).with_hint(
+                Some("over the socket of a running containerd: --address PATH".to_owned()),
+            ),
+            error => Self::of(Exit::Unavailable, &error),
+        }
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        if let LayoutError::Archive { path, source } = error {
+            return Self::from(*source).prefixed(&path.display().to_string());
+        }
+        let exit = match &error {
+            LayoutError::Reference { .. } => Exit::Usage,
+            LayoutError::File(_) | LayoutError::Lock { .. } | LayoutError::NotCarried { .. } => {
+                Exit::Unavailable
+            }
+            error if error.is_not_found() => Exit::Unavailable,
+            LayoutError::Altered { .. } => Exit::ContentMismatch,
+            _ => Exit::Malformed,
+        };
+        let failure = Self::of(exit, &error).with_hint(Some("dockseal help sources".to_owned()));
+        match &error {
+            LayoutError::File(error) => failure.or_nearest_file(error.path()),
+            LayoutError::NoTag { tag, known } => match known.as_slice() {
+                [only] => failure.with_hint(instead(tag, only)),
+                known => failure.or_nearest(tag, known),
+            },
+            LayoutError::TwoTags { tag, first, .. } => {
+                let tag = format!(":{tag}");
+                failure.with_hint(instead(&tag, &format!("@{first}")))
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        let exit = match &error {
+            AttachError::ContentMismatch { .. } => Exit::ContentMismatch,
+            AttachError::Envelope(_) => Exit::InvalidSignature,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        let hint = match &error {
+            LocalError::Contradiction { .. } => Some("to sign it all the same: --force-media-type"),
+            LocalError::Json(_) => Some("if it is no manifest: --media-type TYPE"),
+            LocalError::Ambiguous => None,
+        };
+        Self::of(Exit::Malformed, &error).with_hint(hint.map(str::to_owned))
+    }
+}
+
+impl From<ScopeError> for Failure {
+    fn from(error: ScopeError) -> Self {
+        Self::of(Exit::Usage, &error)
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        let failure = Self::of(Exit::NotTrusted, &error);
+        match &error {
+            PolicyError::NoNamedStatement { name, known, .. } => failure.or_nearest(name, known),
+            _ => failure,
+        }
+    }
+}
+
+impl From<PolicyFileError> for Failure {
+    fn from(error: PolicyFileError) -> Self {
+        Self::of(Exit::NotTrusted, &error).with_hint(error.hint())
+    }
+}
+
+impl From<TrustStoreError> for Failure {
+    fn from(error: TrustStoreError) -> Self {
+        Self::of(Exit::NotTrusted, &error).with_hint(error.hint())
+    }
+}
+
+impl From<CrlFileError> for Failure {
+    fn from(error: CrlFileError) -> Self {
+        let exit = match &error {
+            CrlFileError::Malformed { .. } => Exit::Malformed,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<ManageError> for Failure {
+    fn from(error: ManageError) -> Self {
+        let failure =
+            Self::of(Exit::Unavailable, &error).with_hint(Some("dockseal cert list".to_owned()));
+        let missing = match &error {
+            ManageError::Delete { path, .. } => Some(path.as_path()),
+            ManageError::File(error) => Some(error.path()),
+            _ => None,
+        };
+        match missing.map(|path| (path, path.parent())) {
+            // The store is called otherwise.
+            Some((_, Some(store))) if !store.exists() => failure.or_sibling(store),
+            Some((file, _)) if !file.exists() => failure.or_sibling(file),
+            _ => failure,
+        }
+    }
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        let failure = Self::of(Exit::Unavailable, &error).with_hint(error.hint());
+        match &error {
+            KeysError::NotFound { name, known } => failure.or_nearest(name, known),
+            _ => failure,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::of(Exit::Unavailable, &error).with_hint(Some("dockseal help files".to_owned()))
+    }
+}
+
+impl From<PluginError> for Failure {
+    fn from(error: PluginError) -> Self {
+        let exit = match &error {
+            PluginError::Name { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        let failure = Self::of(exit, &error).with_hint(error.hint());
+        match &error {
+            PluginError::NotFound { name, path } => {
+                let directory = path.ancestors().find(|it| it.ends_with(name));
+                match directory {
+                    Some(directory) => failure.or_sibling(directory),
+                    None => failure,
+                }
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        let exit = match &error {
+            InstallError::Checksum(_) => Exit::Usage,
+            InstallError::OtherChecksum { .. } => Exit::ContentMismatch,
+            InstallError::Archive(_)
+            | InstallError::NoProgram
+            | InstallError::NotAPlugin { .. }
+            | InstallError::Programs { .. }
+            | InstallError::TooLarge { .. } => Exit::Malformed,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Self {
+        Self::of(Exit::Unavailable, &error).with_hint(Some("dockseal key list".to_owned()))
+    }
+}
+
+impl From<GenerateError> for Failure {
+    fn from(error: GenerateError) -> Self {
+        Self::of(Exit::Internal, &error)
+    }
+}
+
+impl From<generate::GenerateError> for Failure {
+    fn from(error: generate::GenerateError) -> Self {
+        use generate::GenerateError as E;
+        let error = match error {
+            E::Containerd(error) => return error.into(),
+            error => error,
+        };
+        let exit = match &error {
+            // Reading it again settles it.
+            E::Archive(ArchiveError::Streamed { .. }) => Exit::NotDeterminable,
+            E::Archive(error) => match error.class() {
+                Class::Malformed => Exit::Malformed,
+                Class::Mismatch => Exit::ContentMismatch,
+                Class::Unavailable => Exit::Unavailable,
+                Class::Io => Exit::Internal,
+            },
+            // Which image is meant is open.
+            E::OtherImage { .. } => Exit::ContentMismatch,
+            E::Choose { .. } | E::LayerCount { .. } => Exit::Malformed,
+            E::NoSuchImage { .. } | E::NoSuchPlatform { .. } => Exit::Unavailable,
+            E::Undeterminable { .. } => Exit::NotDeterminable,
+            E::Containerd(_) => Exit::Unavailable,
+        };
+        let anew = || match exit {
+            Exit::ContentMismatch => Some(
+                "the archive is damaged or was altered; save it anew: docker save IMAGE -o image.tar",
+            ),
+            Exit::Malformed => Some("save it anew: docker save IMAGE -o image.tar"),
+            _ => None,
+        };
+        let hint = error.hint().or_else(|| anew().map(str::to_owned));
+        let failure = Self::of(exit, &error).with_hint(hint);
+        match &error {
+            E::NoSuchImage { wanted, available } => failure.or_nearest(wanted, available),
+            _ => failure,
+        }
+    }
+}
+
+#[cfg(feature = "docker")]
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        let exit = match &error {
+            EndpointError::HostAndContext
+            | EndpointError::SeveralHosts
+            | EndpointError::Host { .. }
+            | EndpointError::Header { .. }
+            | EndpointError::ApiVersion { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+#[cfg(feature = "docker")]
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let exit = match &error {
+            EngineError::Podman => Exit::NotDeterminable,
+            _ => Exit::Unavailable,
+        };
+        Self::of(exit, &error).with_hint(error.hint())
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        generate::GenerateError::from(error).into()
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Archive(error) => error.into(),
+            LoadError::Containerd(error) => (*error).into(),
+            LoadError::Changed(_) => Self::of(Exit::ContentMismatch, &error),
+            LoadError::OtherForm { .. } => Self::of(Exit::NotDeterminable, &error).with_hint(Some(
+                "what ctr images import makes of it has another digest, but: \
+                 dockseal load ARCHIVE --output clean.tar"
+                    .to_owned(),
+            )),
+            _ => Self::of(Exit::Unavailable, &error),
+        }
+    }
+}
+
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        let exit = match &error {
+            SignError::Expiry { .. } | SignError::Payload(_) => Exit::Usage,
+            SignError::Envelope(_)
+            | SignError::NoExpiry
+            | SignError::Store(_)
+            | SignError::Timestamp(TimestampError::Refused { .. }) => Exit::Unavailable,
+            SignError::Timestamp(_) => Exit::Malformed,
+            SignError::OwnResult(_) | SignError::Random(_) => Exit::Internal,
+        };
+        // What a plugin says helps with it too.
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        let mut hint = None;
+        while let Some(error) = cause {
+            hint = hint.or_else(|| error.downcast_ref().and_then(PluginError::hint));
+            cause = error.source();
+        }
+        Self::of(exit, &error).with_hint(hint)
+    }
+}
+
+impl From<EnvelopeError> for Failure {
+    fn from(error: EnvelopeError) -> Self {
+        Self::of(Exit::Malformed, &error).with_hint(Some("dockseal help signatures".to_owned()))
+    }
+}
+
+impl From<CandidateError> for Failure {
+    fn from(error: CandidateError) -> Self {
+        let hint = error.hint();
+        Self::of(exit_of(error.class()), &error).with_hint(hint)
+    }
+}
+
+impl From<TimestampError> for Failure {
+    fn from(error: TimestampError) -> Self {
+        Self::of(Exit::Malformed, &error)
+            .with_hint(Some("dockseal timestamp request SIGNATURE --output FILE.tsq".to_owned()))
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        let mut failure = Self::new(exit_of(error.class()), error.to_string());
+        failure.hint = error.hint();
+        let VerifyError::NoneTrusted { best, others, limit, .. } = &error else {
+            return failure;
+        };
+        if let CandidateError::ContentMismatch { signed, found } = &best.error {
+            failure.message =
+                format!("content does not match the signature {}", best.location.display());
+            failure.details.push(format!("signed: {signed}"));
+            failure.details.push(format!("found:  {found}"));
+        }
+        for other in others {
+            failure.details.push(format!("{}: {}", other.location.display(), other.error));
+        }
+        failure.details.extend(limit.map(|limit| limit.to_string()));
+        failure
+    }
+}
+
+fn exit_of(class: FailureClass) -> Exit {
+    match class {
+        FailureClass::NoSignature => Exit::NoSignature,
+        FailureClass::Invalid => Exit::InvalidSignature,
+        FailureClass::NotTrusted => Exit::NotTrusted,
+        FailureClass::ContentMismatch => Exit::ContentMismatch,
+        FailureClass::Expired => Exit::Expired,
+        FailureClass::Revoked => Exit::Revoked,
+        FailureClass::Malformed => Exit::Malformed,
+        FailureClass::Unavailable => Exit::Unavailable,
+    }
+}
