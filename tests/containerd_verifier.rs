@@ -105,6 +105,19 @@ fn signed_images_are_allowed_and_others_are_not() {
     assert_refused(unsigned.pull("registry.example/app:v1"), "no signature is associated");
 }
 
+/// Between the steps of an import of a kit it is undecided what is trusted.
+#[test]
+fn nothing_is_allowed_while_a_kit_is_imported() {
+    let node = Node::with_scope("registry.example/app").signed();
+    node.write("kits/journal.json", b"{}");
+    assert_refused(node.pull("registry.example/app:v1"), "dockseal kit resume");
+    fs::remove_dir_all(node.0.path().join("kits")).unwrap();
+    assert_eq!(node.pull("registry.example/app:v1").0, 0);
+    // What can't be told is not no.
+    node.write("kits", b"");
+    assert_refused(node.pull("registry.example/app:v1"), "kits/journal.json");
+}
+
 /// The registry's word for size and media type is a claim: what is signed counts.
 #[test]
 fn s1_all_three_members_of_the_descriptor_count() {

@@ -184,24 +184,34 @@ impl DetachArgs {
         if let (true, Some(containerd)) = (self.remove, &subject.containerd) {
             containerd.check_writable()?;
         }
-        // All are in files before the first is removed.
+        // All are in files before the first is removed, and before the first failure ends it.
         let mut detached = Vec::new();
-        let mut files = Vec::new();
+        let mut failed = None;
         for signature in &found {
-            if let Some(path) = self.detach(&*store, signature, context)? {
-                detached.push((signature, path));
+            match self.detach(&*store, signature) {
+                Ok(path) => detached.push(path),
+                Err(failure) => {
+                    context.printer.warning(&failure.message);
+                    failed.get_or_insert(failure);
+                }
             }
         }
-        if self.remove {
-            for (signature, _) in &detached {
+        if self.remove && failed.is_none() {
+            for signature in &found {
                 store.remove(signature)?;
                 let place = signature.location.display();
                 context.printer.note(format_args!("Signature removed from {place}"));
             }
         }
-        for (_, (path, digest)) in &detached {
+        let mut files = Vec::new();
+        for (path, digest) in &detached {
             context.printer.line(path.display())?;
             files.push(json!({"path": path, "digest": digest}));
+        }
+        if let Some(first) = failed {
+            let (count, all) = (found.len() - detached.len(), found.len());
+            let message = format!("{count} of {all} signatures are not in files");
+            return Err(Failure { message, ..first });
         }
         Ok(context.printer.json(json!({
             "verdict": "detached",
@@ -210,28 +220,20 @@ impl DetachArgs {
         }))?)
     }
 
-    /// Writes the file of a signature; none of what is no signature, with a warning.
+    /// Writes the file of a signature.
     fn detach(
         &self,
         store: &dyn SignatureStore,
         signature: &StoredSignature,
-        context: &Context,
-    ) -> Result<Option<(PathBuf, Digest)>, Failure> {
-        let bytes = match store.read(signature) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                context.printer.warning(error);
-                return Ok(None);
-            }
-        };
-        let Some(format) = EnvelopeFormat::from_content(&bytes) else {
+    ) -> Result<(PathBuf, Digest), Failure> {
+        let bytes = store.read(signature)?;
+        let format = EnvelopeFormat::from_content(&bytes).ok_or_else(|| {
             let place = signature.location.display();
-            context.printer.warning(format_args!("{place} is no signature envelope"));
-            return Ok(None);
-        };
+            Failure::new(Exit::Malformed, format!("{place} is no signature envelope"))
+        })?;
         let digest = Digest::sha256(&bytes);
         let path = self.output.join(format!("{}.{format}.sig", digest.hex()));
         fsutil::write_atomic(&path, &bytes, Mode::Private)?;
-        Ok(Some((path, digest)))
+        Ok((path, digest))
     }
 }

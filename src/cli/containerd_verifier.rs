@@ -31,6 +31,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::json::{self, Rules};
 use crate::image::reference::Reference;
+use crate::kit::install::pending;
 use crate::store::SignatureStore;
 use crate::store::directory::SignatureDirectory;
 use crate::store::layout::OciLayout;
@@ -43,6 +44,7 @@ use crate::verify::{FailureClass, Verdict, Verifier, VerifyError, VerifyOptions}
 
 use super::context;
 use super::exit::Exit;
+use super::host_trust::UNDECIDED;
 use super::output::{Format, Printer, Verbosity};
 
 /// Where everything lies unless [`ROOT_VARIABLE`] says otherwise.
@@ -225,6 +227,12 @@ impl Config {
 fn judge(call: &Call, root: &Path, now: Timestamp) -> Result<String, String> {
     let image = format!("{}@{}", call.name.repository(), call.descriptor.digest);
     let refused = |reason: &dyn std::fmt::Display| format!("{image} is refused: {reason}");
+    if pending(root).map_err(|error| refused(&error))? {
+        return Err(refused(&format_args!(
+            "{UNDECIDED}; NOTATION_CONFIG={} dockseal kit resume",
+            root.display()
+        )));
+    }
     let loaded = PolicyFiles::new(root).load_oci().map_err(|error| refused(&error))?;
     let repository = Repository::parse(&call.name.repository()).map_err(|error| refused(&error))?;
     let statement = loaded.policy.select(Some(&repository)).map_err(|error| refused(&error))?;

@@ -13,12 +13,14 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 
+/// Why nothing is verified while a kit is imported.
+pub(super) const UNDECIDED: &str =
+    "the import of a kit is under way or was interrupted: what is trusted is undecided";
+
 /// The policy documents. With plugins they may list identities that only those know (rule N-25).
 pub(super) fn policy_files(context: &Context) -> Result<PolicyFiles, Failure> {
-    if pending(&context.dirs.config()?) {
-        let message =
-            "the import of a kit is under way or was interrupted: what is trusted is undecided";
-        return Err(Failure::new(Exit::NotTrusted, message)
+    if pending(&context.dirs.config()?)? {
+        return Err(Failure::new(Exit::NotTrusted, UNDECIDED)
             .with_hint(Some("dockseal kit resume".to_owned())));
     }
     let plugins = PluginDirectory::new(context.dirs.plugins()?, DEFAULT_TIMEOUT);

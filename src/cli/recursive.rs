@@ -1,5 +1,7 @@
 //! An index and what is below it: platforms and attestations, each with signatures of its own.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::image::descriptor::Descriptor;
@@ -38,11 +40,14 @@ impl Part {
         let top = Self { descriptor: subject.descriptor.clone(), is_here: true };
         let all = std::iter::once(top)
             .chain(below.into_iter().map(|(descriptor, is_here)| Self { descriptor, is_here }));
-        Ok(all.filter(|part| reach == Reach::All || part.is_platform()).collect())
+        let mut seen = HashSet::new();
+        let reached = all.filter(|part| reach == Reach::All || part.is_platform());
+        // An index may name one more than once; it is one all the same.
+        Ok(reached.filter(|part| seen.insert(part.descriptor.digest.clone())).collect())
     }
 
     fn is_platform(&self) -> bool {
-        media_type::is_manifest(&self.descriptor.media_type) && !self.descriptor.is_attestation()
+        media_type::is_manifest(&self.descriptor.media_type) && !self.descriptor.is_for_nobody()
     }
 
     /// What it is, for people.
@@ -50,7 +55,7 @@ impl Part {
         if media_type::is_index(&self.descriptor.media_type) {
             return "index".to_owned();
         }
-        if self.descriptor.is_attestation() {
+        if self.descriptor.is_for_nobody() {
             return "attestation".to_owned();
         }
         match &self.descriptor.platform {

@@ -23,8 +23,6 @@ use crate::progress::Progress;
 const MAX_DEPTH: usize = 8;
 /// Most manifests and indexes of one image (§10).
 const MAX_NODES: usize = 1000;
-/// Annotation that marks BuildKit's attestation manifests.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
 /// The manifest of an image that was found in containerd.
 ///
@@ -158,8 +156,7 @@ impl Tree {
         if let Document::Index(_) = self.raw.document {
             return self.children.iter().flat_map(Self::images).collect();
         }
-        let is_attestation = self.own.annotations.contains_key(REFERENCE_TYPE)
-            || self.platform.as_ref().is_some_and(Platform::is_unknown);
+        let is_attestation = self.platform.as_ref().is_some_and(Platform::is_unknown);
         if is_attestation { Vec::new() } else { vec![self] }
     }
 

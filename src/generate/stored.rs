@@ -111,8 +111,8 @@ impl Tree {
         if let Document::Index(_) = self.raw.document {
             return self.children.iter().flat_map(Self::images).collect();
         }
-        let is_unknown = self.platform.as_ref().is_some_and(Platform::is_unknown);
-        if is_unknown || self.own.is_attestation() { Vec::new() } else { vec![self] }
+        let is_attestation = self.platform.as_ref().is_some_and(Platform::is_unknown);
+        if is_attestation { Vec::new() } else { vec![self] }
     }
 
     fn all(&self) -> Vec<&Self> {

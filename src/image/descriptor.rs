@@ -53,11 +53,18 @@ impl Descriptor {
         Self::new(media_type, Digest::of(algorithm, bytes), bytes.len() as u64)
     }
 
-    /// Whether it names an attestation, which BuildKit puts into an index beside the image.
+    /// Whether it is marked as an attestation, which BuildKit puts into an index beside the image.
+    /// An index that nobody signed may have that mark anywhere: see [`Self::is_for_nobody`].
     #[must_use]
     pub fn is_attestation(&self) -> bool {
-        self.annotations.contains_key(REFERENCE_TYPE)
-            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+        self.annotations.contains_key(REFERENCE_TYPE) || self.is_for_nobody()
+    }
+
+    /// Whether it is for the platform `unknown/unknown`: who looks for one never takes it. One
+    /// without platform does not say that, its config may have any.
+    #[must_use]
+    pub fn is_for_nobody(&self) -> bool {
+        self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
 
     /// Whether both describe the same content: media type, digest **and** size

@@ -11,6 +11,7 @@ pub mod json;
 pub mod local;
 pub mod manifest;
 pub mod media_type;
+pub mod one_line;
 pub mod platform;
 pub mod reference;
 pub mod schema2;

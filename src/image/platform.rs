@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::one_line::OneLine;
+
 /// Operating system and processor that an image is for.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Platform {
@@ -69,8 +71,8 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+        write!(f, "{}/{}", OneLine(&self.os), OneLine(&self.architecture))?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", OneLine(&self.variant)) }
     }
 }
 

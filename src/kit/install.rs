@@ -120,9 +120,16 @@ fn state(host: &Host, name: &str) -> PathBuf {
 }
 
 /// Whether an import was decided and is not complete: what a host trusts is undecided.
-#[must_use]
-pub fn pending(config: &Path) -> bool {
-    std::fs::symlink_metadata(journal(config)).is_ok()
+///
+/// # Errors
+/// [`FileError`] when that can't be told.
+pub fn pending(config: &Path) -> Result<bool, FileError> {
+    let path = journal(config);
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FileError::io("look for", &path, error)),
+    }
 }
 
 /// What is remembered of the last kit of a name.

@@ -57,8 +57,8 @@ impl fmt::Debug for Destination<'_> {
 ///
 /// # Errors
 /// [`LoadError`]: a blob is not what was verified any more, the archive does not hold what the
-/// signed manifest names, or containerd does not take it. No image record was written then, and
-/// what was written is collected.
+/// signed manifest names, or containerd does not take it. What was written is collected then, but
+/// for the image of a name that containerd took before it refused another one.
 pub fn into_containerd(
     archive: &Archive,
     image: &Generated,

@@ -135,6 +135,47 @@ Signature removed from [..]
     assert_eq!(files.count(), 2);
 }
 
+/// A signature that can't be read is none that was detached.
+#[test]
+fn detached_is_all_or_said() {
+    let host = host();
+    for format in ["jws", "cose"] {
+        host.run(&["sign", "--oci-layout", "lay:v1", "--signature-format", format]).code(0);
+    }
+    let blobs = fs::read_dir(host.path("lay/blobs/sha256")).unwrap();
+    let cose = blobs.map(|it| it.unwrap().path()).find(|it| fs::read(it).unwrap()[0] == 0xd2);
+    let cose = cose.unwrap();
+    fs::remove_file(&cose).unwrap();
+    fs::write(&cose, "other").unwrap();
+    host.write("out/.keep", "");
+    let before = host.read("lay/index.json");
+    let args = ["detach", "--oci-layout", "lay:v1", "-o", "out", "--remove"];
+    let said = host.run(&args).failure().get_output().clone();
+    assert_eq!(String::from_utf8(said.stdout).unwrap().lines().count(), 1);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("error: 1 of 2 signatures are not in files"), "{said}");
+    assert_eq!(host.read("lay/index.json"), before, "nothing was removed");
+}
+
+/// Whoever made the layout has no other file made, and nobody wait.
+#[test]
+fn the_lock_is_no_link() {
+    let host = host();
+    std::os::unix::fs::symlink(host.path("victim"), host.path("lay/index.json.lock")).unwrap();
+    host.run(&["sign", "--oci-layout", "lay:v1"]).code(20);
+    assert!(!host.path("victim").exists());
+    fs::remove_file(host.path("lay/index.json.lock")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        host.path("lay/index.json.lock"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    host.run(&["sign", "--oci-layout", "lay:v1"]).code(20);
+}
+
 /// security.md S1: a signature of something else is not attached.
 #[test]
 fn s1_only_signatures_of_the_image_are_attached() {

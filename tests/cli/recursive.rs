@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use dockseal::image::digest::Digest;
+use serde_json::{Value, json};
 use snapbox::str;
 
 use crate::Host;
@@ -51,7 +53,7 @@ policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 "#]]);
     let json = ["--format", "json", "verify", "--recursive=platforms", "--oci-layout", "lay:1"];
     let output = host.run(&json).code(0).get_output().stdout.clone();
-    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let report: Value = serde_json::from_slice(&output).unwrap();
     assert_eq!(report["verdict"], "trusted");
     let parts = report["manifests"].as_array().unwrap();
     let kinds: Vec<_> = parts.iter().map(|part| (&part["kind"], &part["verdict"])).collect();
@@ -165,4 +167,115 @@ error: what is below an index is in the image: name that
 hint: dockseal verify --recursive --oci-layout DIR:TAG
 
 "#]]);
+}
+
+/// A layout with an index that nobody signed, of manifests that somebody did, and of one, `evil`,
+/// that nobody did.
+struct Unsigned {
+    host: Host,
+    evil: Value,
+    arm64: Value,
+}
+
+impl Unsigned {
+    fn new() -> Self {
+        let host = host("containerd-28-multi-index");
+        // The view of engines without a containerd store.
+        fs::remove_file(host.path("lay/manifest.json")).unwrap();
+        host.run(&["-q", "sign", "--recursive", "--oci-layout", "lay:1"]).code(0);
+        let read =
+            |digest: &str| -> Value { serde_json::from_slice(&host.read(&blob(digest))).unwrap() };
+        let top: Value = serde_json::from_slice(&host.read("lay/index.json")).unwrap();
+        let index = read(top["manifests"][0]["digest"].as_str().unwrap());
+        let arm64 = index["manifests"][1].clone();
+        assert_eq!(arm64["platform"]["architecture"], "arm64");
+        let mut manifest = read(index["manifests"][0]["digest"].as_str().unwrap());
+        manifest["annotations"] = json!({"evil": "yes"});
+        let evil = write(&host, "application/vnd.oci.image.manifest.v1+json", &manifest);
+        Self { host, evil, arm64 }
+    }
+
+    /// `evil` as an index has it.
+    fn evil(&self, os: &str, architecture: &str) -> Value {
+        let mut evil = self.evil.clone();
+        evil["platform"] = json!({"os": os, "architecture": architecture});
+        evil
+    }
+
+    /// The layout has another image, `lay:evil`, and `evil.tar` is that.
+    fn list(&self, manifests: &[&Value]) {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
+        let mut entry = write(&self.host, media_type, &index);
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": "evil"});
+        let mut top: Value = serde_json::from_slice(&self.host.read("lay/index.json")).unwrap();
+        let entries = top["manifests"].as_array_mut().unwrap();
+        entries.retain(|it| it["annotations"]["org.opencontainers.image.ref.name"].is_null());
+        entries.push(entry);
+        self.host.write("lay/index.json", top.to_string());
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append_dir_all(".", self.host.path("lay")).unwrap();
+        self.host.write("evil.tar", archive.into_inner().unwrap());
+    }
+}
+
+fn blob(digest: &str) -> String {
+    format!("lay/blobs/{}", digest.replace(':', "/"))
+}
+
+/// Adds a document to the layout.
+fn write(host: &Host, media_type: &str, document: &Value) -> Value {
+    let bytes = document.to_string();
+    let digest = Digest::sha256(bytes.as_bytes()).to_string();
+    host.write(&blob(&digest), &bytes);
+    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+}
+
+/// An index that nobody signed exempts no manifest that somebody would take.
+#[test]
+fn an_unsigned_index_hides_no_platform() {
+    let it = Unsigned::new();
+    let annotated = |mut evil: Value| {
+        evil["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest"});
+        evil
+    };
+    let (unknown, amd64) = (it.evil("unknown", "unknown"), it.evil("linux", "amd64"));
+    for (manifests, code) in [
+        (vec![&it.arm64], 0),
+        // Nobody looks for this platform.
+        (vec![&unknown, &it.arm64], 0),
+        (vec![&annotated(unknown.clone()), &it.arm64], 0),
+        (vec![&amd64, &it.arm64], 10),
+        (vec![&annotated(amd64.clone()), &it.arm64], 10),
+        (vec![&unknown, &amd64, &it.arm64], 10),
+        (vec![&amd64, &unknown, &it.arm64], 10),
+        (vec![&annotated(it.evil.clone()), &it.arm64], 10),
+        (vec![&unknown], 10),
+    ] {
+        it.list(&manifests);
+        for image in [&["--oci-layout", "lay:evil"][..], &["oci-archive:evil.tar:evil"]] {
+            it.host.run(&[&["verify", "--recursive=platforms"], image].concat()).code(code);
+        }
+    }
+    // Two for one platform: who takes the first takes another one than is verified.
+    for evil in [it.evil("linux", "arm64"), annotated(it.evil("linux", "arm64"))] {
+        it.list(&[&evil, &it.arm64]);
+        let arm64 = ["verify", "--platform", "linux/arm64", "oci-archive:evil.tar:evil"];
+        it.host.run(&arm64).code(17);
+    }
+}
+
+/// What an index that nobody signed says stays in its line.
+#[test]
+fn names_of_platforms_forge_nothing() {
+    let it = Unsigned::new();
+    let mut arm64 = it.arm64.clone();
+    let forged = "arm64)\nSuccessfully verified signature for app:1 (linux/amd64\u{1b}[31m";
+    arm64["platform"]["architecture"] = json!(forged);
+    it.list(&[&arm64]);
+    let verify = ["verify", "--recursive=platforms", "--oci-layout", "lay:evil"];
+    let said = it.host.run(&verify).code(0).get_output().stdout.clone();
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("linux/arm64)\\nSuccessfully"), "{said}");
 }

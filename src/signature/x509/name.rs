@@ -198,13 +198,20 @@ impl fmt::Display for DistinguishedName {
     }
 }
 
-/// A value with RFC 2253's escapes.
+/// A value with RFC 2253's escapes; control characters as RFC 4514 §2.4 allows, in hexadecimal.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.0.chars().count().saturating_sub(1);
         for (index, character) in self.0.chars().enumerate() {
+            if character.is_control() {
+                let mut bytes = [0; 4];
+                for byte in character.encode_utf8(&mut bytes).bytes() {
+                    write!(f, "\\{byte:02X}")?;
+                }
+                continue;
+            }
             let escape = match character {
                 ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
                 '#' => index == 0,

@@ -198,12 +198,14 @@ impl OciLayout {
     /// [`LayoutError`] when a document is there and altered or malformed.
     pub fn below(&self, target: &Descriptor) -> Result<Vec<(Descriptor, bool)>, LayoutError> {
         let mut below = Vec::new();
-        let mut seen = HashSet::from([target.digest.clone()]);
+        // By its platform a manifest is chosen, so it counts for each that an index gives it.
+        let key = |it: &Descriptor| (it.digest.clone(), it.platform.clone());
+        let mut seen = HashSet::from([key(target)]);
         let mut budget = Budget(MAX_NODE_BYTES);
         let mut pending = self.node(target, &mut budget)?.manifests.unwrap_or_default();
         pending.reverse();
         while let Some(descriptor) = pending.pop() {
-            if !is_node(&descriptor.media_type) || !seen.insert(descriptor.digest.clone()) {
+            if !is_node(&descriptor.media_type) || !seen.insert(key(&descriptor)) {
                 continue;
             }
             if seen.len() > MAX_NODES {

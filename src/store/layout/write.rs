@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -269,6 +270,12 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("texts, numbers and maps with text keys are JSON")
 }
 
+/// `O_NOFOLLOW | O_NONBLOCK`.
+#[cfg(unix)]
+#[expect(clippy::cast_possible_wrap, reason = "flags are bits")]
+const LOCK_FLAGS: i32 =
+    rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
+
 /// An advisory lock, held until dropped. The file stays: removing it would let two writers lock
 /// two files of the same name.
 struct Lock {
@@ -278,8 +285,15 @@ struct Lock {
 impl Lock {
     fn take(path: &Path) -> Result<Self, LayoutError> {
         let refused = |source| LayoutError::Lock { path: path.to_owned(), source };
-        let file =
-            File::options().create(true).truncate(false).write(true).open(path).map_err(refused)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        // Whoever made the layout must not have other files made, or this one wait for a reader.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, LOCK_FLAGS);
+        let file = options.open(path).map_err(refused)?;
+        if !file.metadata().map_err(refused)?.is_file() {
+            return Err(refused(io::Error::other("it is no regular file")));
+        }
         #[cfg(unix)]
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
             .map_err(|error| refused(error.into()))?;
