@@ -8,6 +8,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use clap::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
 
+use crate::image::one_line::OneLine;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -197,7 +199,7 @@ impl Printer {
         }
         self.say_labelled("error:", ERROR, text);
         for detail in details.iter().filter(|_| !self.muted) {
-            say(format_args!("  {detail}"));
+            say(format_args!("  {}", detail.replace('\n', "\n  ")));
         }
         if let Some(hint) = hint {
             self.say_labelled("hint:", HINT, hint);
@@ -215,7 +217,12 @@ impl Printer {
         if self.muted {
             return;
         }
-        let text = text.to_string();
+        // Only the first line has a label, and no other one looks as if it had. Notation's texts
+        // are as they are.
+        let text = match self.voice {
+            Voice::Dockseal => text.to_string().replace('\n', "\n  "),
+            Voice::Notation => text.to_string(),
+        };
         let text = printable(&text);
         let _ = if self.is_colored() {
             writeln!(io::stderr().lock(), "{style}{label}{style:#} {text}")
@@ -302,13 +309,15 @@ fn printable(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     const PADDING: usize = 3;
+    let one_line = |cell: &String| OneLine(cell).to_string();
+    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(one_line).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
     let widths: Vec<usize> = (0..columns).map(|it| width(it).unwrap_or(0) + PADDING).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         for (cell, width) in row.iter().zip(&widths) {
             text.push_str(cell);
             text.extend(std::iter::repeat_n(' ', width - cell.chars().count()));

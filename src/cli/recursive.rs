@@ -24,6 +24,16 @@ pub(super) enum Reach {
     Platforms,
 }
 
+impl Reach {
+    /// What reports call the image itself: an index that may be anybody's is not what was verified.
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::All => "subject",
+            Self::Platforms => "index",
+        }
+    }
+}
+
 /// A manifest or an index of an image.
 #[derive(Clone, Debug)]
 struct Part {
@@ -127,12 +137,12 @@ pub(super) fn verify(
     let is_good = failed == 0 && verified > 0;
     let manifests: Vec<_> =
         answers.iter().map(|(part, answer)| json(part, answer, policy)).collect();
-    let report = json!({
+    let mut report = json!({
         "verdict": if is_good { "trusted" } else { "denied" },
-        "subject": subject.descriptor,
         "content": report::content(subject),
         "manifests": manifests,
     });
+    report[reach.member()] = json!(subject.descriptor);
     if !is_good {
         return Err(failure(subject, answers, failed).with_report(report));
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::image::one_line::OneLine;
+
 /// A line and what hangs below it.
 pub(super) struct Tree {
     label: String,
@@ -11,7 +13,8 @@ pub(super) struct Tree {
 impl Tree {
     /// A line with others below it.
     pub(super) fn new(label: impl Display, children: Vec<Self>) -> Self {
-        Self { label: label.to_string(), children }
+        // Whatever others wrote stays in its line.
+        Self { label: OneLine(&label.to_string()).to_string(), children }
     }
 
     /// The line `name: value`.

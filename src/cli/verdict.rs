@@ -219,13 +219,19 @@ pub(super) fn warn_about_others(subject: &Subject, printer: Printer) {
     }
 }
 
-/// Says how far the verdict reaches.
-pub(super) fn say_what_was_hashed(subject: &Subject, printer: Printer) {
+/// Says how far the verdict reaches: to all of the image, or only to the platforms in it.
+pub(super) fn say_what_was_hashed(subject: &Subject, is_all: bool, printer: Printer) {
     for blob in subject.blobs() {
         let (digest, by) = (&blob.descriptor.digest, blob.by);
         printer.detail(format_args!("content: {digest}: {} by {by}", blob.member));
     }
     match subject.content {
+        ContentSeen::Full if !is_all => {
+            printer.note(
+                "content: every byte of the platforms was hashed and is what is signed; \
+                 the index and what else is in it was not verified",
+            );
+        }
         ContentSeen::Full => {
             let bound = bound(subject.blobs());
             printer.note(format_args!(

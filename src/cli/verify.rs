@@ -202,7 +202,7 @@ impl VerifyArgs {
                 warn_about(each, statement, context.printer);
             }
             context.printer.note(policy.describe());
-            say_what_was_hashed(&subject, context.printer);
+            say_what_was_hashed(&subject, reach == Reach::All, context.printer);
             return Ok(());
         }
         let (subject, verdict) = self.judge(&verifier, held, context)?;
@@ -217,7 +217,7 @@ impl VerifyArgs {
                 }
                 let what = subject.reference();
                 print_trusted(context.printer, &what, &trusted, &policy)?;
-                say_what_was_hashed(&subject, context.printer);
+                say_what_was_hashed(&subject, true, context.printer);
                 self.explain(&what, &report, context)?;
                 Ok(context.printer.json(report)?)
             }

@@ -55,6 +55,8 @@ policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
     let output = host.run(&json).code(0).get_output().stdout.clone();
     let report: Value = serde_json::from_slice(&output).unwrap();
     assert_eq!(report["verdict"], "trusted");
+    // The index may be anybody's.
+    assert!(report["subject"].is_null() && report["index"].is_object(), "{report}");
     let parts = report["manifests"].as_array().unwrap();
     let kinds: Vec<_> = parts.iter().map(|part| (&part["kind"], &part["verdict"])).collect();
     assert_eq!(
@@ -263,6 +265,26 @@ fn an_unsigned_index_hides_no_platform() {
         let arm64 = ["verify", "--platform", "linux/arm64", "oci-archive:evil.tar:evil"];
         it.host.run(&arm64).code(17);
     }
+}
+
+/// Nobody is told the digest of an index that nobody signed as one that was verified.
+#[test]
+fn many_vouch_for_what_was_signed() {
+    let it = Unsigned::new();
+    it.list(&[&it.arm64]);
+    let index: Value = serde_json::from_slice(&it.host.read("lay/index.json")).unwrap();
+    let index = index["manifests"].as_array().unwrap().last().unwrap()["digest"].clone();
+    let verify = ["verify", "--recursive=platforms", "--junit", "report.xml", "evil.tar"];
+    let said = it.host.run(&verify).code(0).get_output().stdout.clone();
+    let said =
+        String::from_utf8(said).unwrap() + &String::from_utf8(it.host.read("report.xml")).unwrap();
+    assert!(!said.contains(index.as_str().unwrap()), "{said}");
+    assert_eq!(said.matches(it.arm64["digest"].as_str().unwrap()).count(), 2, "{said}");
+    let report = [&["--format", "json"], &verify[..]].concat();
+    let report = it.host.run(&report).code(0).get_output().stdout.clone();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["images"][0]["index"]["digest"], index);
+    assert!(report["images"][0]["subject"].is_null(), "{report}");
 }
 
 /// What an index that nobody signed says stays in its line.

@@ -38,6 +38,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Verbosity};
+use super::recursive::Reach;
 use super::report;
 use super::source::Shared;
 use super::subject::Subject;
@@ -211,12 +212,17 @@ impl VerifyManyArgs {
         let policy = grounds.policy(statement);
         let mut outcome = Outcome::not_tried(target.name.clone());
         let reach = args.reach().filter(|_| !statement.level().is_skip());
+        let mut vouched = None;
         let subject = if let Some(reach) = reach {
             let (subject, trusted) = args.verify_below(reach, verifier, &policy, context)?;
             let each = trusted.iter().map(|each| report::trusted(each, &policy));
             outcome.report = json!({"manifests": each.collect::<Vec<_>>()});
             outcome.warnings = trusted.iter().flat_map(|it| warnings(it, statement)).collect();
             outcome.verdict = Verdict::Trusted;
+            // The one that was verified, if it is one.
+            if let (Reach::Platforms, [only]) = (reach, &trusted[..]) {
+                vouched = Some(only.content().payload().target().digest.clone());
+            }
             subject
         } else {
             let (subject, answer) = args.judge(verifier, None, context)?;
@@ -241,9 +247,12 @@ impl VerifyManyArgs {
             subject
         };
         has_digest(target, &subject)?;
-        outcome.report["subject"] = json!(subject.descriptor);
+        outcome.report[reach.map_or("subject", Reach::member)] = json!(subject.descriptor);
         outcome.report["content"] = report::content(&subject);
-        outcome.digest = Some(subject.descriptor.digest);
+        outcome.digest = match reach {
+            Some(Reach::Platforms) => vouched,
+            _ => Some(subject.descriptor.digest),
+        };
         Ok(outcome)
     }
 

@@ -8,6 +8,7 @@ use crate::fsutil::FileError;
 use crate::image::digest::Digest;
 use crate::image::json::ReadError;
 use crate::image::manifest::ManifestError;
+use crate::image::one_line::OneLine;
 
 use super::LAYOUT_VERSION;
 
@@ -93,7 +94,7 @@ pub enum LayoutError {
         media_type: String,
     },
     /// No entry has the tag.
-    #[error("no entry of index.json has the tag {tag:?}; there are: {}", known.join(", "))]
+    #[error("no entry of index.json has the tag {tag:?}; there are: {}", OneLine(&known.join(", ")))]
     NoTag {
         /// The tag.
         tag: String,
