@@ -376,12 +376,13 @@ fn s10_a_layer_is_decompressed_under_a_budget() {
         let mut members = docker_of(&layers()[..1], &config(&layers()[..1]));
         let name = members.names()[0].clone();
         *members.get(&name) = layer;
-        manifest_with(&members.tar(), &options).map_err(|e| (exit_code(&e), e.to_string()))
+        manifest_with(&members.tar(), &options)
     };
     limited(|_| {}).unwrap();
-    let (code, text) = limited(|o| o.limits.layer_bytes = 2047).unwrap_err();
-    assert_eq!(code, MALFORMED, "{text}");
-    assert!(text.contains("the size after decompression"), "{text}");
+    let error = limited(|o| o.limits.layer_bytes = 2047).unwrap_err();
+    assert_eq!(exit_code(&error), MALFORMED, "{error}");
+    assert!(error.to_string().contains("the size after decompression"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--max-size")), "{error}");
 }
 
 #[test]
@@ -393,6 +394,7 @@ fn s10_the_archive_is_decompressed_under_a_budget() {
     options.limits.total_bytes = 4096;
     let error = manifest_with(&gzip(&docker().tar()), &options).unwrap_err();
     assert_eq!(exit_code(&error), MALFORMED, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--max-size")), "{error}");
 }
 
 #[test]
@@ -401,7 +403,7 @@ fn s11_named_limits() {
         let mut options = options();
         change(&mut options);
         let error = manifest_with(&members.tar(), &options).expect_err("over the limit");
-        assert_eq!(exit_code(&error), MALFORMED, "{error}");
+        assert_eq!((exit_code(&error), error.hint()), (MALFORMED, None), "{error}");
         error.to_string()
     };
     let text = limited(&docker(), &|o| o.limits.members = 3);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::compression::OverBudget;
 use crate::image::config::ConfigError;
 use crate::image::digest::Digest;
 use crate::image::json;
@@ -247,9 +248,16 @@ impl ArchiveError {
             Self::Streamed { .. } => {
                 "name the file instead of piping it, or keep a temporary copy: --spool"
             }
-            Self::Limit { .. } => "if the archive is genuine: --max-size BYTES",
+            // The other limits are fixed: nothing genuine comes near them.
+            Self::Compression { source, .. } if is_over_budget(source) => {
+                "if the archive is genuine: --max-size BYTES, or --max-ratio RATIO"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
     }
+}
+
+fn is_over_budget(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<OverBudget>())
 }
