@@ -213,6 +213,10 @@ fn expand(text: &str) -> Result<Vec<String>, Failure> {
         let Some(path) = path.to_str() else {
             return Err(unusable(&format!("{} is not UTF-8", path.display())));
         };
+        // Nobody named this one: a pipe is not waited for.
+        if std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+            return Err(unusable(&format!("{path} is neither a file nor a directory")));
+        }
         if !before.is_empty() && path.contains([':', '@']) {
             return Err(unusable(&format!("{path} has a colon or @ in its name")));
         }
@@ -254,6 +258,10 @@ mod tests {
         assert_eq!(expand(&path("[")).unwrap_err().exit, Exit::Usage);
         let colon = format!("docker-archive:{}", path("e*"));
         assert!(expand(&colon).unwrap_err().message.contains("colon"));
+        let pipe = directory.path().join("g.pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        assert!(expand(&path("g*")).unwrap_err().message.contains("neither a file nor"));
+        assert_eq!(expand(&path("g.pipe")).unwrap(), [path("g.pipe")], "the user names it");
         for (path, safe) in [("-", "./-"), ("oci:x", "./oci:x"), ("a", "a"), ("/a:b", "/a:b")] {
             assert_eq!(as_path(path.to_owned()), safe);
         }
