@@ -174,7 +174,7 @@ impl OciLayout {
         let files = blobs.iter().map(|(digest, bytes)| (self.blob_path(digest), *bytes));
         // The config is the same for all signatures; writing it anew would cost an fsync.
         let missing = files.filter(|(path, bytes)| {
-            !fsutil::read_bounded(path, bytes.len() as u64).is_ok_and(|found| found == *bytes)
+            !fsutil::read_regular(path, bytes.len() as u64).is_ok_and(|found| found == *bytes)
         });
         let missing: Vec<_> = missing.collect();
         Ok(fsutil::write_all_atomic(&directory, &missing, Mode::ReadOnly)?)
@@ -205,7 +205,7 @@ fn update(
 ) -> Result<(), LayoutError> {
     let _lock = Lock::take(&root.join("index.json.lock"))?;
     let path = root.join("index.json");
-    let bytes = fsutil::read_bounded(&path, MAX_BYTES as u64)?;
+    let bytes = fsutil::read_regular(&path, MAX_BYTES as u64)?;
     let updated = change(&bytes)?;
     if updated.len() > MAX_BYTES {
         return Err(FileError::TooLarge { path, limit: MAX_BYTES as u64 }.into());
