@@ -267,7 +267,16 @@ fn whatever_is_missing_or_ambiguous_is_said() {
         &["does not match the certificate"],
     );
     let pin: Vec<String> = pin.iter().map(|it| (*it).to_owned()).collect();
-    refuses("token=a;object=ec256", &pin, 20, &["no certificate with the id", "hint: --cert-file"]);
+    refuses(
+        "token=a;object=ec256",
+        &pin,
+        20,
+        &[
+            "no certificate with the id",
+            "hint: the chain of the key, leaf first: ",
+            " --cert-file FILE\n",
+        ],
+    );
     for _ in 0..2 {
         host.import_certificate("a", &certificates("ec256")[0], 1);
     }
@@ -276,7 +285,11 @@ fn whatever_is_missing_or_ambiguous_is_said() {
         "token=a;object=ec256",
         &[],
         20,
-        &["token \"a\" needs its PIN", "hint: --passphrase-file"],
+        &[
+            "token \"a\" needs its PIN",
+            "hint: the first line of a file is the PIN: ",
+            " --passphrase-file FILE\n",
+        ],
     );
     host.write("pin", "wrong-PIN\n");
     refuses("token=a;object=ec256", &ec256, 20, &["error: token \"a\" refuses the PIN"]);
@@ -290,7 +303,10 @@ fn uris_that_name_nothing_are_wrong_usage() {
     let host = Host::new();
     let with_pin = format!("{}&pin-value={PIN}", host.uri("token=a"));
     let said = host.refuses(&with_pin, &[], 2);
-    assert!(said.contains("hint: --passphrase-file FILE"), "{said}");
+    // The command line that is repeated has no PIN.
+    let hint =
+        "hint: the first line of a file is the PIN: the same command with --passphrase-file FILE";
+    assert!(said.contains(hint) && !said.contains(PIN), "{said}");
     host.refuses("pkcs11:token=a", &[], 2);
     host.refuses("file:/key", &[], 2);
     let two = format!("{}&pin-source=/pin", host.uri("token=a"));
