@@ -225,7 +225,9 @@ INDEXES = ["oci-index", "nested-index", "attested-index", "docker-list"]
 def index(kind):
     """An index of two platforms."""
     layout = Layout(DOCKER_TYPES if kind == "docker-list" else OCI_TYPES)
-    manifests = [layout.image("amd64", 50_000, 11), layout.image("arm64", 60_000, 12)]
+    # No two kinds share a blob: what one leaves behind completes no other.
+    seed = 11 + 10 * INDEXES.index(kind)
+    manifests = [layout.image("amd64", 50_000, seed), layout.image("arm64", 60_000, seed + 1)]
     if kind == "nested-index":
         manifests[1] = layout.index(manifests[1])
     if kind == "attested-index":
