@@ -110,6 +110,7 @@ fn nothing_stays_behind() {
         "share/man/man1/dockseal.1",
         "share/man/man1/dockseal-verify.1",
         "share/man/man1/docker-generate-manifest.1",
+        "share/man/man7/dockseal-sources.7",
         "share/bash-completion/completions/dockseal",
         "share/zsh/site-functions/_dockseal",
         "share/fish/vendor_completions.d/dockseal.fish",
