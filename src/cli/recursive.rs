@@ -26,11 +26,13 @@ pub(super) enum Reach {
 
 impl Reach {
     /// What reports call the image itself: an index that may be anybody's is not what was verified.
-    pub(super) fn member(self) -> &'static str {
-        match self {
-            Self::All => "subject",
-            Self::Platforms => "index",
-        }
+    pub(super) fn member(self, image: &Descriptor) -> &'static str {
+        if self.is_all(image) { "subject" } else { "index" }
+    }
+
+    /// Whether the image itself is verified, not only what is below it.
+    pub(super) fn is_all(self, image: &Descriptor) -> bool {
+        self == Self::All || !media_type::is_index(&image.media_type)
     }
 }
 
@@ -142,7 +144,7 @@ pub(super) fn verify(
         "content": report::content(subject),
         "manifests": manifests,
     });
-    report[reach.member()] = json!(subject.descriptor);
+    report[reach.member(&subject.descriptor)] = json!(subject.descriptor);
     if !is_good {
         return Err(failure(subject, answers, failed).with_report(report));
     }

@@ -202,7 +202,7 @@ impl VerifyArgs {
                 warn_about(each, statement, context.printer);
             }
             context.printer.note(policy.describe());
-            say_what_was_hashed(&subject, reach == Reach::All, context.printer);
+            say_what_was_hashed(&subject, reach.is_all(&subject.descriptor), context.printer);
             return Ok(());
         }
         let (subject, verdict) = self.judge(&verifier, held, context)?;

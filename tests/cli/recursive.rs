@@ -287,6 +287,18 @@ fn many_vouch_for_what_was_signed() {
     assert!(report["images"][0]["subject"].is_null(), "{report}");
 }
 
+/// A manifest alone is what was verified, however it is asked for.
+#[test]
+fn a_single_manifest_is_the_subject() {
+    let host = Host::ready();
+    host.write("image.tar", archive("graph-20.10-dup"));
+    host.run(&["-q", "sign", "image.tar"]).code(0);
+    let verify = ["--format", "json", "verify", "--recursive=platforms", "image.tar"];
+    let report = host.run(&verify).code(0).get_output().stdout.clone();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert!(report["subject"].is_object() && report["index"].is_null(), "{report}");
+}
+
 /// What an index that nobody signed says stays in its line.
 #[test]
 fn names_of_platforms_forge_nothing() {

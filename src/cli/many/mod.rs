@@ -247,7 +247,8 @@ impl VerifyManyArgs {
             subject
         };
         has_digest(target, &subject)?;
-        outcome.report[reach.map_or("subject", Reach::member)] = json!(subject.descriptor);
+        outcome.report[reach.map_or("subject", |it| it.member(&subject.descriptor))] =
+            json!(subject.descriptor);
         outcome.report["content"] = report::content(&subject);
         outcome.digest = match reach {
             Some(Reach::Platforms) => vouched,
