@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use snapbox::cmd::cargo_bin;
@@ -16,12 +16,13 @@ use crate::tsa::Tsa;
 use crate::{Host, MANIFEST};
 
 /// Calls that change files, or which one is changed. `?`: not every architecture has it.
-const CALLS: &str = "openat,?mkdir,mkdirat,write,?pwrite64,?writev,fchmod,?chmod,fchmodat,fsync,\
+const CALLS: &str = "?open,openat,?mkdir,mkdirat,write,?pwrite64,?writev,fchmod,?chmod,fchmodat,fsync,\
                      fdatasync,ftruncate,flock,?rename,renameat,?renameat2,?link,linkat,?unlink,\
                      unlinkat,close";
 
-/// The calls of a run from the first file it creates on: name, and the how manieth of that name.
-fn calls(host: &Host, arguments: &[&str]) -> Vec<(String, usize)> {
+/// The calls of a run from the first file it creates on, name and the how manieth of that name, and
+/// whether files have no name here while they are written.
+fn calls(host: &Host, arguments: &[&str]) -> (Vec<(String, usize)>, bool) {
     let (status, trace) = host.trace(&["-e", &format!("trace={CALLS}")], arguments);
     assert_eq!(status, Some(0), "{trace:#?}");
     let mut counts = BTreeMap::new();
@@ -30,26 +31,47 @@ fn calls(host: &Host, arguments: &[&str]) -> Vec<(String, usize)> {
         let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
         let count = counts.entry(call).or_default();
         *count += 1;
-        if !calls.is_empty() || line.contains("O_CREAT") {
+        let creates = line.contains("O_CREAT") || line.contains("O_TMPFILE");
+        if !calls.is_empty() || creates {
             calls.push((call.to_owned(), *count));
         }
     }
-    calls
+    (calls, trace.iter().any(|line| line.contains("O_TMPFILE") && !line.contains(" = -1")))
+}
+
+/// The temporary names in a directory and below it.
+fn temporary(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.file_name().as_encoded_bytes().starts_with(b".dockseal-") {
+            found.push(entry.path());
+        }
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(temporary(&entry.path()));
+        }
+    }
+    found
 }
 
 /// Runs a command once for each of its calls, killed there. `prepare` lays the files out anew,
 /// `check` looks at what is left.
 fn killed_everywhere(host: &Host, arguments: &[&str], prepare: &dyn Fn(), check: &dyn Fn(&str)) {
     prepare();
-    let calls = calls(host, arguments);
-    for needed in ["openat", "write", "fsync", "rename"] {
-        assert!(calls.iter().any(|(call, _)| call.starts_with(needed)), "{calls:?}");
+    let (calls, are_unnamed) = calls(host, arguments);
+    for needed in [&["open"][..], &["write"], &["fsync"], &["rename", "link"]] {
+        let is_needed = |call: &str| needed.iter().any(|it| call.starts_with(it));
+        assert!(calls.iter().any(|(call, _)| is_needed(call)), "{calls:?}");
     }
     for (call, number) in calls {
+        temporary(&host.path("")).iter().for_each(|path| fs::remove_file(path).unwrap());
         prepare();
         let inject = format!("inject={call}:signal=SIGKILL:when={number}");
         let (status, _) = host.trace(&["-e", &inject], arguments);
         assert_eq!(status, None, "{call} {number}: not killed");
+        // What replaces a file has a name for the time between two calls, the second a rename.
+        if are_unnamed && !call.starts_with("rename") {
+            assert_eq!(temporary(&host.path("")), [""; 0].map(PathBuf::from), "{call} {number}");
+        }
         check(&format!("killed at {call} {number}"));
     }
 }

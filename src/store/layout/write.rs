@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -159,32 +159,34 @@ impl OciLayout {
         match &self.files {
             Files::Archive(archive) => archive.add(subject, &signature, &self.carried)?,
             Files::Directory(root) => {
-                self.put_blobs(root, &signature.blobs)?;
-                update(root, |index| insert(index, &signature.entry))?;
+                let missing = self.missing(root, &signature.blobs)?;
+                update(root, &missing, |index| insert(index, &signature.entry))?;
             }
         }
         let location = format!("{}@{}", self.root().display(), descriptor.digest).into();
         Ok(Added { location, digest: layer.digest })
     }
 
-    /// Writes blobs that are not there yet. All have SHA-256 digests, so one directory.
-    fn put_blobs(&self, root: &Path, blobs: &[(&Digest, &[u8])]) -> Result<(), LayoutError> {
-        let directory = root.join("blobs").join(Algorithm::Sha256.name());
-        create_dir(&directory)?;
+    /// The blobs that are not there yet, and where they go. All have SHA-256 digests, so one directory.
+    fn missing<'a>(
+        &self,
+        root: &Path,
+        blobs: &[(&Digest, &'a [u8])],
+    ) -> Result<Vec<(PathBuf, &'a [u8])>, LayoutError> {
+        create_dir(&root.join("blobs").join(Algorithm::Sha256.name()))?;
         let files = blobs.iter().map(|(digest, bytes)| (self.blob_path(digest), *bytes));
         // The config is the same for all signatures; writing it anew would cost an fsync.
         let missing = files.filter(|(path, bytes)| {
             !fsutil::read_regular(path, bytes.len() as u64).is_ok_and(|found| found == *bytes)
         });
-        let missing: Vec<_> = missing.collect();
-        Ok(fsutil::write_all_atomic(&directory, &missing, Mode::ReadOnly)?)
+        Ok(missing.collect())
     }
 
     /// Takes the entries of a digest out of `index.json`.
     pub(super) fn remove_entry(&self, digest: &Digest) -> Result<(), LayoutError> {
         match &self.files {
             Files::Archive(archive) => archive.remove(digest),
-            Files::Directory(root) => update(root, |index| {
+            Files::Directory(root) => update(root, &[], |index| {
                 let shorter = cut(index, digest)?;
                 shorter.ok_or_else(|| LayoutError::NoEntry { digest: digest.clone() })
             }),
@@ -198,9 +200,10 @@ pub(super) struct Signature<'a> {
     pub(super) entry: Entry<'a>,
 }
 
-/// Replaces the `index.json` of a directory, under the lock.
+/// Writes blobs and replaces the `index.json` of a directory, under the lock.
 fn update(
     root: &Path,
+    blobs: &[(PathBuf, &[u8])],
     change: impl FnOnce(&[u8]) -> Result<Vec<u8>, LayoutError>,
 ) -> Result<(), LayoutError> {
     let _lock = Lock::take(&root.join("index.json.lock"))?;
@@ -210,7 +213,9 @@ fn update(
     if updated.len() > MAX_BYTES {
         return Err(FileError::TooLarge { path, limit: MAX_BYTES as u64 }.into());
     }
-    Ok(fsutil::write_atomic(&path, &updated, Mode::Public)?)
+    let blobs = blobs.iter().map(|(path, bytes)| (&**path, *bytes, Mode::ReadOnly));
+    let files: Vec<_> = blobs.chain([(&*path, &*updated, Mode::Public)]).collect();
+    Ok(fsutil::write_in_order(&files)?)
 }
 
 /// The index with another entry behind the last one; every other byte stays.

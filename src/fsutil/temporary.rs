@@ -1,0 +1,269 @@
+//! A file that is being written: it has no name, so that it is gone with the process however that ends.
+//!
+//! Linux makes such files (`O_TMPFILE`) and names them when they are complete (`linkat` of their entry
+//! in `/proc`). Where a file system or a container can't, the file has the temporary name `.dockseal-*`
+//! from the beginning, and a process that is killed leaves it behind.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Mode, parent};
+
+const PREFIX: &str = ".dockseal-";
+
+/// A file that is being written, in the directory it is meant for.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    state: State,
+    /// The name it has for the moment before it replaces another; one that nobody has where absent.
+    name: Option<OsString>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unnamed(File),
+    Named(NamedTempFile),
+}
+
+impl Temporary {
+    /// Begins a file that is to be `target`.
+    ///
+    /// # Errors
+    /// When its directory is not writable.
+    pub(super) fn beside(target: &Path, mode: Mode) -> io::Result<Self> {
+        Self::begin(target, mode, None, unnamed)
+    }
+
+    /// Begins a file that is to replace `target`, for its owner only. Nobody else does so at the same
+    /// time: what has its temporary name is of one that was killed, and goes.
+    ///
+    /// # Errors
+    /// When the directory is not writable.
+    pub(super) fn leaving(target: &Path) -> io::Result<Self> {
+        let mut name = OsString::from(PREFIX);
+        name.push(target.file_name().unwrap_or_default());
+        match fs::remove_file(target.with_file_name(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Self::begin(target, Mode::Private, Some(name), unnamed)
+    }
+
+    fn begin(
+        target: &Path,
+        mode: Mode,
+        name: Option<OsString>,
+        unnamed: fn(&Path, Mode) -> Option<File>,
+    ) -> io::Result<Self> {
+        let state = if let Some(file) = unnamed(parent(target), mode) {
+            State::Unnamed(file)
+        } else {
+            #[cfg(unix)]
+            let permissions = {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::Permissions::from_mode(mode.bits())
+            };
+            let mut builder = tempfile::Builder::new();
+            #[cfg(unix)]
+            builder.permissions(permissions);
+            State::Named(named(&mut builder, &name).tempfile_in(parent(target))?)
+        };
+        Ok(Self { state, name })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        match &self.state {
+            State::Unnamed(file) => file,
+            State::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Has what was written go to the disk, without waiting. Only a wish.
+    pub(super) fn begin_to_sync(&self) {
+        // That its pages are not needed any more begins to write them on Linux.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(self.file(), 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file().sync_all()
+    }
+
+    /// Gives the file its name, which must not exist.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when it does.
+    pub(super) fn create(self, target: &Path) -> io::Result<()> {
+        match self.state {
+            State::Unnamed(file) => link(&file, target),
+            State::Named(file) => file.persist_noclobber(target).map(drop).map_err(|it| it.error),
+        }
+    }
+
+    /// Gives the file its name, whatever had it.
+    ///
+    /// # Errors
+    /// When it can't; what was there is unchanged.
+    pub(super) fn replace(self, target: &Path) -> io::Result<()> {
+        let file = match self.state {
+            State::Named(file) => {
+                return file.persist(target).map(drop).map_err(|it| it.error);
+            }
+            State::Unnamed(file) => file,
+        };
+        match link(&file, target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            placed => return placed,
+        }
+        // No call names a file that has none in the place of another.
+        let mut builder = tempfile::Builder::new();
+        let builder = named(&mut builder, &self.name);
+        let named = builder.make_in(parent(target), |path| link(&file, path))?;
+        named.persist(target).map(drop).map_err(|it| it.error)
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file().flush()
+    }
+}
+
+/// The temporary name, or one that nobody has.
+fn named<'a, 'name>(
+    builder: &'a mut tempfile::Builder<'name, 'static>,
+    name: &'name Option<OsString>,
+) -> &'a mut tempfile::Builder<'name, 'static> {
+    match name {
+        Some(name) => builder.prefix(name).rand_bytes(0),
+        None => builder.prefix(PREFIX),
+    }
+}
+
+/// A file without a name in a directory, where there are such.
+#[cfg(target_os = "linux")]
+fn unnamed(directory: &Path, mode: Mode) -> Option<File> {
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(directory, flags, rustix::fs::Mode::from_raw_mode(mode.bits()));
+    let file = File::from(file.ok()?);
+    // Without it there would be no way to name the file.
+    fs::symlink_metadata(entry(&file)).is_ok().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &Path, _: Mode) -> Option<File> {
+    None
+}
+
+/// Gives a file that has no name a first one.
+#[cfg(target_os = "linux")]
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    Ok(linkat(CWD, entry(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What `/proc` calls an open file.
+#[cfg(target_os = "linux")]
+fn entry(file: &File) -> PathBuf {
+    use std::os::fd::AsRawFd as _;
+
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each way of beginning a file: as this system has it, and as those have it that know no better.
+    fn ways(target: &Path, name: Option<&str>) -> Vec<Temporary> {
+        let begin = |unnamed| Temporary::begin(target, Mode::Public, name.map(Into::into), unnamed);
+        vec![begin(unnamed).unwrap(), begin(|_, _| None).unwrap()]
+    }
+
+    fn names(directory: &Path) -> Vec<OsString> {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_complete() {
+        for name in [None, Some(".dockseal-a")] {
+            for way in 0..2 {
+                let directory = tempfile::tempdir().unwrap();
+                let target = directory.path().join("a");
+                let begin = |content: &[u8]| {
+                    let mut file = ways(&target, name).remove(way);
+                    file.write_all(content).unwrap();
+                    file.begin_to_sync();
+                    file.sync().unwrap();
+                    file
+                };
+                begin(b"one").create(&target).unwrap();
+                let again = begin(b"two").create(&target).unwrap_err();
+                assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+                assert_eq!(fs::read(&target).unwrap(), b"one");
+                drop(begin(b"dropped"));
+                for content in [b"three", b"fours"] {
+                    begin(content).replace(&target).unwrap();
+                    assert_eq!(fs::read(&target).unwrap(), content);
+                }
+                fs::remove_file(&target).unwrap();
+                begin(b"five").replace(&target).unwrap();
+                assert_eq!(names(directory.path()), ["a"], "nothing else is left");
+                assert_eq!(fs::read(&target).unwrap(), b"five");
+                fs::remove_file(&target).unwrap();
+                fs::create_dir(&target).unwrap();
+                begin(b"six").replace(&target).unwrap_err();
+                assert_eq!(names(directory.path()), ["a"], "nothing else is left");
+            }
+        }
+    }
+
+    /// Killed now, a process would leave nothing behind. Every file system that people have on Linux
+    /// can do it, but not every one.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_is_being_written_has_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a");
+        if unnamed(directory.path(), Mode::Public).is_none() {
+            eprintln!("SKIPPED: {} has no files without a name", directory.path().display());
+            return;
+        }
+        let mut file = Temporary::beside(&target, Mode::Public).unwrap();
+        let mut other = Temporary::leaving(&target).unwrap();
+        file.write_all(b"one").unwrap();
+        other.write_all(b"two").unwrap();
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a");
+        fs::write(directory.path().join(".dockseal-a"), b"half").unwrap();
+        let mut file = Temporary::leaving(&target).unwrap();
+        file.write_all(b"whole").unwrap();
+        file.replace(&target).unwrap();
+        assert_eq!(names(directory.path()), ["a"]);
+    }
+}
