@@ -34,7 +34,7 @@
 //! | signature | image, fsutil | content, trust, store; any clock or environment |
 //! | plugin | signature, image, fsutil, `std::process` | content, trust, store; any environment |
 //! | trust | signature::x509, fsutil | envelopes |
-//! | store | image, content, fsutil | crypto, trust |
+//! | store | image, content, progress, fsutil | crypto, trust |
 //! | use cases | the rooms beneath them | terminal, environment, `std::process` |
 //! | cli | everything | business rules |
 //!

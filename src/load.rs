@@ -23,7 +23,7 @@ use crate::image::digest::{Digest, Hasher};
 use crate::image::manifest::{Document, Manifest, ManifestError};
 use crate::image::media_type;
 use crate::image::reference::Reference;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 
 /// Mode of all members, as containerd's exporter writes them.
 const MODE: u32 = 0o444;
@@ -162,8 +162,8 @@ impl<'a> CleanArchive<'a> {
     /// [`LoadError`] when a blob is not what was verified any more, or `out` can't be written. What
     /// was written by then is no archive and has to be thrown away.
     pub fn write_to(&self, out: impl Write, progress: &dyn Progress) -> Result<(), LoadError> {
-        let sizes = self.members.values().map(Body::size);
-        progress.start("writing", Some(sizes.sum()));
+        let blobs = self.members.values().filter(|body| matches!(body, Body::Blob { .. }));
+        progress.begin("blobs", blobs.clone().count(), blobs.map(Body::size).sum());
         let mut tar = tar::Builder::new(out);
         // `blobs/` sorts before `index.json`, `manifest.json` and `oci-layout`.
         for (name, body) in &self.members {
@@ -181,14 +181,13 @@ impl<'a> CleanArchive<'a> {
                         read: 0,
                         expected: (digest, *size),
                         member,
-                        progress,
+                        step: progress.step(name, Some(*size)),
                     };
                     tar.append_data(&mut header, name, &mut checked)?;
                 }
             }
         }
         tar.into_inner()?.flush()?;
-        progress.finish();
         Ok(())
     }
 }
@@ -246,14 +245,14 @@ struct Checked<'a> {
     read: u64,
     expected: (&'a Digest, u64),
     member: &'a str,
-    progress: &'a dyn Progress,
+    step: Box<dyn Step>,
 }
 
 impl Read for Checked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.read += n as u64;
-        self.progress.advance(n as u64);
+        self.step.advance(n as u64);
         if n > 0 {
             self.hasher.as_mut().into_iter().for_each(|hasher| hasher.update(&buffer[..n]));
         } else if let Some(hasher) = self.hasher.take() {

@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("signature", &["image", "fsutil"]),
     ("plugin", &["signature", "image", "fsutil"]),
     ("trust", &["signature::x509", "fsutil", "image"]),
-    ("store", &["image", "content", "fsutil"]),
+    ("store", &["image", "content", "progress", "fsutil"]),
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
     ("load", &["generate", "content", "gogzip", "image", "progress", "fsutil"]),
     ("doctor", &["content", "signature", "plugin", "trust", "fsutil"]),

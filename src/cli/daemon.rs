@@ -19,6 +19,7 @@ use crate::generate::{self, Generated, ImageChoice, Note, Origin, PushFrom, Push
 use crate::gogzip::Generation;
 use crate::image::reference::Reference;
 use crate::load::CleanArchive;
+use crate::progress::Progress as _;
 
 use super::context::Context;
 use super::exit::Exit;
@@ -173,7 +174,7 @@ pub(super) fn examine(
     let options = args.options(None, question.content, context);
     let mut again =
         |generation| asking.ask(&args.clone().with_generation(generation), question, context);
-    args.push.settle(generated, &known, &options, &mut again, context)
+    args.push.settle(generated, &known, &options, &mut again, &args, context)
 }
 
 /// An image that an engine is asked for, if need be twice.
@@ -262,9 +263,14 @@ pub(super) fn load(
             image.descriptor.digest
         ));
     }
+    // The engine unpacks what it has received, and tells nothing until it is done.
+    let mut unpacking = None;
     engine.load(|upload| {
-        clean.write_to(io::BufWriter::with_capacity(1 << 20, upload), bar).map_err(Failure::from)
+        clean.write_to(io::BufWriter::with_capacity(1 << 20, upload), bar)?;
+        unpacking = Some(bar.step("docker load", None));
+        Ok::<_, Failure>(())
     })?;
+    drop(unpacking);
     let expected = match (is_graph, &image.origin) {
         (true, _) => clean.config(),
         (false, Origin::Stored) => Some(&image.descriptor.digest),

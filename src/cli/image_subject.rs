@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::content::archive;
 use crate::generate::{BoundBlob, Content, GivenManifest, Origin};
@@ -123,7 +124,7 @@ impl ImageSubject<'_> {
         {
             alternatives.push_back(Alternative::Generation(generation.other()));
         }
-        Ok(Subject {
+        let subject = Subject {
             descriptor: generated.descriptor.clone(),
             image: Some(generated),
             name: match &path {
@@ -139,7 +140,8 @@ impl ImageSubject<'_> {
             inside,
             containerd,
             alternatives: alternatives.into(),
-        })
+        };
+        Ok(subject.reporting(image, context))
     }
 
     /// The same image as another manifest: the archive does not say which one was signed.
@@ -197,9 +199,11 @@ impl ImageSubject<'_> {
         subject: &Subject,
         form: SignatureManifest,
         record: bool,
+        context: &Context,
     ) -> Result<Box<dyn SignatureStore>, Failure> {
         let Some(containerd) = &subject.containerd else {
-            return Ok(Box::new(self.embedding(subject)?.writing(form)));
+            let layout = self.embedding(subject)?.reporting(Arc::new(self.image.bar(context)));
+            return Ok(Box::new(layout.writing(form)));
         };
         containerd.check_writable()?;
         let signatures = containerd.clone().writing(form);

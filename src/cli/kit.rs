@@ -17,6 +17,7 @@ use crate::kit::document::{Document, Entry, KitFile, MEDIA_TYPE, is_kit_name};
 use crate::kit::install::{Installer, Remembered, installed};
 use crate::kit::plan::{Action, Change, Plan, Rollback, plan};
 use crate::kit::{Host, KitError};
+use crate::progress::{Counted, Progress as _};
 use crate::sign::{self, SignOptions};
 use crate::signature::envelope::Envelope;
 use crate::signature::x509;
@@ -34,6 +35,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::output::{Format, Verbosity};
+use super::progress::ProgressArgs;
+use super::progress_bar::ProgressBar;
 use super::read_input;
 use super::sign::{FormatArgs, KeyArgs};
 use super::verdict::warn_about;
@@ -73,11 +76,15 @@ fn host(context: &Context) -> Result<Host, Failure> {
     Ok(Host::new(&context.dirs.config()?, &context.dirs.cache()?))
 }
 
-fn open(path: &Path) -> Result<Kit, Failure> {
+fn open(path: &Path, progress: &ProgressBar) -> Result<Kit, Failure> {
     let kit = if path.as_os_str() == "-" {
-        Kit::read(io::stdin().lock())
+        let step = progress.step("reading", None);
+        Kit::read(Counted::new(io::stdin().lock(), &*step))
     } else {
-        Kit::read(io::BufReader::new(fsutil::open(path)?))
+        let file = fsutil::open(path)?;
+        let size = file.metadata().ok().map(|it| it.len());
+        let step = progress.step(&path.to_string_lossy(), size);
+        Kit::read(Counted::new(io::BufReader::new(file), &*step))
     };
     kit.map_err(|error| Failure::from(error).prefixed(&path.display().to_string()))
 }
@@ -121,6 +128,8 @@ pub(super) struct ExportArgs {
     /// How long the kit may be imported, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+    #[command(flatten)]
+    progress: ProgressArgs,
     #[command(flatten, next_help_heading = "Timestamp options")]
     timestamp: TimestampArgs,
 }
@@ -161,10 +170,16 @@ impl ExportArgs {
         let envelope = sign::sign(&blob.descriptor(hash, MEDIA_TYPE), &options, &*signer)?;
         let envelope = countersigned(authority.as_ref(), envelope, context)?;
         let mut file = AtomicFile::create(&self.output, Mode::Public)?;
-        archive::write(&bytes, &envelope, &files, io::BufWriter::new(&mut file))?;
+        let bar = self.progress.bar(context);
+        let size = files.iter().map(|file| file.bytes.len() as u64).sum();
+        let step = bar.step(&self.output.to_string_lossy(), Some(size));
+        let counted = Counted::new(&mut file, &*step);
+        archive::write(&bytes, &envelope, &files, io::BufWriter::new(counted))?;
         file.commit()?;
+        drop(step);
         // What is written is what would be read.
-        let kit = open(&self.output)?;
+        let kit = open(&self.output, &bar)?;
+        drop(bar);
         printer.json(describe(&kit))?;
         if printer.verbosity() == Verbosity::Quiet {
             return Ok(printer.line(kit.digest())?);
@@ -209,11 +224,13 @@ pub(super) struct ShowArgs {
     /// The kit, or - for standard input
     #[arg(value_name = "FILE")]
     kit: PathBuf,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl ShowArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let kit = open(&self.kit)?;
+        let kit = open(&self.kit, &self.progress.bar(context))?;
         let printer = context.printer;
         let envelope = Envelope::decode_any(kit.signature.envelope())?;
         let content = envelope.verify_integrity(x509::CertificateRules::Strict)?;
@@ -259,6 +276,8 @@ pub(super) struct ImportArgs {
     /// The kit, or - for standard input
     #[arg(value_name = "FILE")]
     kit: PathBuf,
+    #[command(flatten)]
+    progress: ProgressArgs,
     /// Believe signers below this root certificate, and remember it and the signer
     #[arg(long, value_name = "CERT", conflicts_with = "policy_name")]
     trust_root: Option<PathBuf>,
@@ -277,7 +296,7 @@ pub(super) struct ImportArgs {
 
 impl ImportArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
-        let kit = open(&self.kit)?;
+        let kit = open(&self.kit, &self.progress.bar(context))?;
         let host = host(context)?;
         let rollback = if self.allow_rollback { Rollback::Allow } else { Rollback::Refuse };
         if self.dry_run {
@@ -371,11 +390,9 @@ impl ImportArgs {
             "trustedIdentities": [identity],
         }]});
         let policy = BlobPolicy::parse(document.to_string().as_bytes())?;
-        let directory = tempfile::tempdir()?;
-        let stores = TrustStores::new(directory.path());
         let store = StoreRef::new(StoreType::Ca, "kit")
             .ok_or_else(|| Failure::new(Exit::Internal, "no store can be called kit"))?;
-        stores.add_bytes(&store, "root.crt", root)?;
+        let stores = TrustStores::holding(store, root)?;
         self.judge(kit, &policy, STATEMENT, &stores, context)
     }
 

@@ -76,7 +76,8 @@ impl LoadArgs {
                 return Err(Failure::usage("an archive can be loaded, not what an engine has"));
             }
         };
-        let held = held.map(|source| archive::hold(source, &limits)).transpose()?.map(Rc::new);
+        let hold = |source| archive::hold(source, &limits, &image.bar(context));
+        let held = held.map(hold).transpose()?.map(Rc::new);
         let names = match self.name.as_slice() {
             [] => Names::Kept,
             names => Names::Given(names.iter().cloned().map(Reference::with_default_tag).collect()),
@@ -87,7 +88,7 @@ impl LoadArgs {
                 (None, Source::Archive { path, .. }) => archive::Source::Path(path.clone()),
                 _ => return Err(Failure::new(Exit::Internal, "no archive is held")),
             };
-            let bar = ProgressBar::new(context.printer.may_draw());
+            let bar = image.bar(context);
             let jobs = Jobs {
                 work: Work::Hash,
                 encoders: &NoEncoders,
@@ -96,9 +97,7 @@ impl LoadArgs {
                 progress: &(),
             };
             let archive = Archive::read(source, &jobs, limits)?;
-            let report = self.send(&archive, generated, &names, &bar, context);
-            bar.clear();
-            report
+            self.send(&archive, generated, &names, &bar, context)
         };
         self.verify.run_then(held.clone(), context, Some(&load))
     }
@@ -117,6 +116,7 @@ impl LoadArgs {
             let mut file = AtomicFile::create(output, Mode::Public)?;
             clean.write_to(io::BufWriter::with_capacity(1 << 20, &mut file), bar)?;
             file.commit()?;
+            bar.clear();
             self.say(context, format_args!("Written to {}", output.display()))?;
             return Ok(json!({"output": output, "names": clean.names()}));
         }
@@ -133,6 +133,7 @@ impl LoadArgs {
                 json!({"engine": "containerd", "namespace": namespace.as_str(), "names": names})
             }
         };
+        bar.clear();
         for name in names {
             self.say(context, format_args!("Loaded {}", name.familiar()))?;
         }

@@ -59,6 +59,7 @@ mod output_file;
 mod parse;
 mod plugins;
 mod policy;
+mod progress;
 mod progress_bar;
 mod push;
 mod recursive;

@@ -100,10 +100,11 @@ impl Printer {
         self.format
     }
 
-    /// Whether progress may be drawn: on a terminal, unless told to be quiet.
+    /// Whether progress may be drawn: on a terminal, for people, unless told to be quiet.
     #[must_use]
     pub(crate) fn may_draw(self) -> bool {
-        self.verbosity > Verbosity::Quiet && !self.muted && io::stderr().is_terminal()
+        let is_wanted = self.verbosity > Verbosity::Quiet && self.format == Format::Text;
+        is_wanted && !self.muted && io::stderr().is_terminal()
     }
 
     /// Writes bytes to stdout, exactly. A reader that has gone away had enough of it: no error.

@@ -14,7 +14,9 @@ use crate::image::reference::Reference;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::progress_bar::ProgressBar;
 use super::read_input;
+use super::source::ImageArgs;
 
 // Options about layers that an engine pulled or pushed before.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -66,13 +68,14 @@ impl PushArgs {
     }
 
     /// The manifest that is sent, from the one for which every layer was compressed. `again`
-    /// generates that for the other generation.
+    /// generates that for the other generation; `image` has the options that the push is about.
     pub(super) fn settle(
         &self,
         fresh: Generated,
         known: &Known,
         options: &Options,
         again: &mut dyn FnMut(Generation) -> Result<Generated, Failure>,
+        image: &ImageArgs,
         context: &Context,
     ) -> Result<Generated, Failure> {
         let Origin::Rendered(generation) = fresh.origin else { return Ok(fresh) };
@@ -87,7 +90,8 @@ impl PushArgs {
         }
         let prediction = Prediction::of(&fresh, records.as_ref(), self.target());
         let wanted = prediction.unsized_layers(&fresh);
-        let sizes = self.sizes(&wanted, generation, options, again)?;
+        let bar = || image.bar(context);
+        let sizes = self.sizes(&wanted, generation, options, again, &bar)?;
         let generated = prediction.manifest(fresh, &sizes, &known.recorded).map_err(no_size)?;
         self.judge(&generated, known, unreadable, context)?;
         Ok(generated)
@@ -122,11 +126,12 @@ impl PushArgs {
         generation: Generation,
         options: &Options,
         again: &mut dyn FnMut(Generation) -> Result<Generated, Failure>,
+        bar: &dyn Fn() -> ProgressBar,
     ) -> Result<BTreeMap<Digest, KnownSize>, Failure> {
         let mut sizes = BTreeMap::new();
         for path in &self.layer_source {
             let source = archive::Source::Path(path.clone());
-            let found = generate::sizes_in_archive(source, wanted, options, &())
+            let found = generate::sizes_in_archive(source, wanted, options, &bar())
                 .map_err(|error| Failure::from(error).prefixed(&path.display().to_string()))?;
             sizes.extend(found);
         }

@@ -391,7 +391,7 @@ impl SignArgs {
         let form = self.signature_manifest.into();
         let layout = match (&subject.layout, &subject.inside) {
             _ if self.embed => {
-                return self.subject.of_image()?.beside(subject, form, self.record);
+                return self.subject.of_image()?.beside(subject, form, self.record, context);
             }
             (Some(layout), _) => layout.clone(),
             (None, Some(layout)) if layout.root().is_dir() => {
@@ -399,7 +399,9 @@ impl SignArgs {
                 layout.resolve(&LayoutTarget::Digest(subject.descriptor.digest.clone()))?;
                 layout.clone()
             }
-            (None, Some(_)) => return self.subject.of_image()?.beside(subject, form, false),
+            (None, Some(_)) => {
+                return self.subject.of_image()?.beside(subject, form, false, context);
+            }
             (None, None) => return Ok(Box::new(SignatureCache::new(&context.dirs.cache()?))),
         };
         Ok(Box::new(layout.writing(form)))

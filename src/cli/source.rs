@@ -31,6 +31,7 @@ use super::context::Context;
 use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::progress::ProgressArgs;
 use super::progress_bar::ProgressBar;
 use super::push::{Known, PushArgs};
 
@@ -183,9 +184,8 @@ pub(super) struct ImageArgs {
     /// Threads [default: all cores]
     #[arg(long, short = 'j', value_name = "N")]
     jobs: Option<NonZero<usize>>,
-    /// Draw no progress bar
-    #[arg(long)]
-    no_progress: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
     /// What several images share; no option.
     #[arg(skip)]
     pub(super) shared: Option<Shared>,
@@ -204,7 +204,7 @@ pub(super) struct Shared {
     /// What was hashed already.
     pub(super) memo: Arc<Memo>,
     /// How far they are together.
-    pub(super) bar: ProgressBar,
+    pub(super) bar: Arc<ProgressBar>,
 }
 
 impl ImageArgs {
@@ -228,7 +228,7 @@ impl ImageArgs {
     pub(super) fn bar(&self, context: &Context) -> ProgressBar {
         match &self.shared {
             Some(shared) => shared.bar.part(),
-            None => ProgressBar::new(!self.no_progress && context.printer.may_draw()),
+            None => self.progress.bar(context),
         }
     }
 
@@ -298,7 +298,7 @@ impl ImageArgs {
                     "name the archive instead of piping it: dockseal digest FILE".to_owned(),
                 ))),
         };
-        self.push.settle(generated, &Known::default(), &options, &mut again, context)
+        self.push.settle(generated, &Known::default(), &options, &mut again, self, context)
     }
 
     /// The manifests of an image that its archive carries along, those that are signed first.
@@ -367,7 +367,7 @@ impl ImageArgs {
             Some(given) => generate::against(source, given, &options, &bar),
             None => generate::manifest(source, &options, &bar),
         };
-        bar.clear();
+        drop(bar);
         let generated = generated.map_err(|error| {
             let failure = Failure::from(error);
             let failure = match path.as_deref().filter(|path| !path.exists()) {
@@ -406,7 +406,7 @@ impl ImageArgs {
         let bar = self.bar(context);
         let found = find(&*store, name, self.containerd.namespace())?;
         let generated = generate::in_containerd(&*store, &found, &options, &bar);
-        bar.clear();
+        drop(bar);
         let generated = generated?;
         tell(&generated, context);
         let namespaces = std::iter::once(found.namespace).chain(found.also).collect();

@@ -1,6 +1,7 @@
 //! What is signed or verified: a manifest file, standard input, or a descriptor.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -117,6 +118,14 @@ impl Subject {
         }
     }
 
+    /// The same subject, which shows how far it is when the archive that it is in is replaced.
+    pub(super) fn reporting(mut self, image: &ImageArgs, context: &Context) -> Self {
+        for layout in [&mut self.layout, &mut self.inside] {
+            *layout = layout.take().map(|it| it.reporting(Arc::new(image.bar(context))));
+        }
+        self
+    }
+
     /// Signatures that are kept with the image.
     pub(super) fn beside(&self) -> Option<Box<dyn SignatureStore>> {
         match (self.layout.as_ref().or(self.inside.as_ref()), &self.containerd) {
@@ -200,7 +209,7 @@ impl SubjectArgs {
             return Err(Failure::usage("a manifest is needed: --local FILE"));
         };
         if self.oci_layout {
-            return in_layout(source);
+            return Ok(in_layout(source)?.reporting(&self.image, context));
         }
         if self.local {
             return self.local(Path::new(source), context);

@@ -213,6 +213,12 @@ fn blobs(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &Descriptor
     std::iter::once((CONFIG, &manifest.config)).chain(layers)
 }
 
+/// Those of them that are read as streams: configs of images are documents.
+fn streamed(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    let config = (!is_image(manifest)).then_some(&manifest.config);
+    config.into_iter().chain(&manifest.layers)
+}
+
 /// Whether it has a root filesystem that DiffIDs name: artifacts have none.
 fn is_image(manifest: &Manifest) -> bool {
     manifest.layers.iter().all(|layer| media_type::is_layer(&layer.media_type))
@@ -273,14 +279,14 @@ impl Binder<'_> {
                 Document::Index(_) => None,
             })
             .collect();
-        let bytes = manifests.iter().flat_map(|(_, manifest)| blobs(manifest));
-        let total = bytes.fold(0_u64, |sum, (_, blob)| sum.saturating_add(blob.size));
-        self.progress.start("hashing", Some(total));
+        let streamed = manifests.iter().flat_map(|(_, manifest)| streamed(manifest));
+        let streamed: BTreeMap<_, _> = streamed.map(|blob| (&blob.digest, blob.size)).collect();
+        let total = streamed.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        self.progress.begin("layers", streamed.len(), total);
         let mut measured = BTreeMap::new();
         for (node, manifest) in manifests {
             self.manifest(&node.own, manifest, &mut measured)?;
         }
-        self.progress.finish();
         Ok(())
     }
 
@@ -293,7 +299,8 @@ impl Binder<'_> {
     ) -> Result<(), ContainerdError> {
         if !is_image(manifest) {
             for (what, blob) in blobs(manifest) {
-                self.content.hash(what, blob)?;
+                let step = self.progress.step(blob.digest.hex(), Some(blob.size));
+                self.content.hash(what, blob, &*step)?;
                 self.push(blob, None);
             }
             return Ok(());
@@ -339,7 +346,7 @@ impl Binder<'_> {
         let (measured, known) = memo.get_or(key, measure)?;
         if known {
             self.content.has_size(LAYER, layer, measured.stored.size)?;
-            self.progress.advance(layer.size);
+            self.progress.step(layer.digest.hex(), Some(layer.size)).advance(layer.size);
         }
         Ok(measured)
     }

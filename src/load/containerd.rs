@@ -90,9 +90,8 @@ pub fn into_containerd(
             labels: Labels::new(),
         })
         .collect();
-    to.progress.start("writing", Some(total));
+    to.progress.begin("blobs", content.len(), total);
     to.writer.import(to.namespace, &content, &records, to.lease_until)?;
-    to.progress.finish();
     Ok(())
 }
 
@@ -136,7 +135,7 @@ fn compressor_of(
     to: &Destination<'_>,
 ) -> Result<Generation, LoadError> {
     for generation in [Generation::Go1_8, Generation::Go1_27] {
-        let mut layer = checked(archive, blob, &())?;
+        let mut layer = checked(archive, blob, to.progress)?;
         let made = generate::compressed_layer(generation, to.threads, &mut layer)?;
         if made.digest == blob.descriptor.digest && made.size == blob.descriptor.size {
             return Ok(generation);
@@ -154,7 +153,7 @@ fn other_form(blob: &BoundBlob) -> LoadError {
 fn checked<'a>(
     archive: &'a Archive,
     blob: &'a BoundBlob,
-    progress: &'a dyn Progress,
+    progress: &dyn Progress,
 ) -> io::Result<Checked<'a>> {
     Ok(Checked {
         inner: archive.open(&blob.member).map_err(io::Error::other)?,
@@ -162,7 +161,7 @@ fn checked<'a>(
         read: 0,
         expected: (&blob.stored.digest, blob.stored.size),
         member: &blob.member,
-        progress,
+        step: progress.step(blob.descriptor.digest.hex(), Some(blob.stored.size)),
     })
 }
 

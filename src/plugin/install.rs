@@ -16,7 +16,7 @@ use super::archive::{self, ArchiveError, MAX_BYTES};
 use super::directory::{self, PREFIX};
 use super::protocol::Version;
 use super::{Plugin, PluginConfig, PluginDirectory, PluginError, PluginName};
-use crate::fsutil::{self, AtomicFile, FileError, Mode};
+use crate::fsutil::{self, AtomicFile, FileError, Locked, Mode};
 use crate::image::digest::{Algorithm, Digest, DigestError};
 
 /// Directories with this prefix are being installed from; nothing else looks at them.
@@ -169,6 +169,9 @@ pub fn install(
         let (expected, found) = (expected.hex().to_owned(), found.hex().to_owned());
         return Err(InstallError::OtherChecksum { expected, found });
     }
+    // Others who install wait, so what is there under such a name is of one that was killed.
+    let _lock = Locked::open(plugins.path())?;
+    remove_staging(plugins.path())?;
     // Dropped, it takes everything with it.
     let staging =
         tempfile::Builder::new().prefix(STAGING).tempdir_in(plugins.path()).map_err(unusable)?;
@@ -183,6 +186,19 @@ pub fn install(
     let replaced = may_replace(plugins, &plugin.name, &version, replace)?;
     put(&new, &plugins.of(&plugin.name), &staging.path().join("old"))?;
     Ok(Installed { name: plugin.name.to_string(), version, replaced })
+}
+
+/// Removes what killed installations left.
+fn remove_staging(plugins: &Path) -> Result<(), FileError> {
+    for path in fsutil::entries(plugins)? {
+        let is_staging = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(STAGING.as_bytes()));
+        if is_staging && path.is_dir() {
+            fs::remove_dir_all(&path).map_err(|error| FileError::io("remove", &path, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the source to where nobody changes it any more, and hashes it.

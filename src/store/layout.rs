@@ -34,6 +34,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::json::{self, Rules};
 use crate::image::manifest::{Index, MAX_BYTES, RawManifest};
+use crate::progress::Progress;
 
 use super::{Added, MAX_ENVELOPE_BYTES, NewSignature, SignatureStore, StoreError, StoredSignature};
 
@@ -111,6 +112,8 @@ pub struct OciLayout {
     form: SignatureManifest,
     /// Documents to put into an archive that does not hold them.
     carried: Carried,
+    /// Is told how far an archive is copied.
+    progress: Arc<dyn Progress>,
 }
 
 #[derive(Deserialize)]
@@ -160,7 +163,8 @@ impl OciLayout {
     }
 
     fn of(files: Files) -> Self {
-        Self { files, form: SignatureManifest::Legacy, carried: Carried::default() }
+        let (form, carried) = (SignatureManifest::Legacy, Carried::default());
+        Self { files, form, carried, progress: Arc::new(()) }
     }
 
     fn check_version(&self, part: &str) -> Result<(), LayoutError> {
@@ -184,6 +188,12 @@ impl OciLayout {
     #[must_use]
     pub fn writing(self, form: SignatureManifest) -> Self {
         Self { form, ..self }
+    }
+
+    /// The same layout, which tells how far it is with an archive that is replaced.
+    #[must_use]
+    pub fn reporting(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     /// The directory or the archive.

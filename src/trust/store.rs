@@ -157,12 +157,23 @@ pub enum StoreRefError {
 #[derive(Clone, Debug)]
 pub struct TrustStores {
     root: PathBuf,
+    /// Where there is but one, and in no file.
+    held: Option<(StoreRef, Vec<Certificate>)>,
 }
 
 impl TrustStores {
     /// The stores below the configuration directory `config`, which need not exist.
     pub fn new(config: &Path) -> Self {
-        Self { root: config.join(STORES_DIR) }
+        Self { root: config.join(STORES_DIR), held: None }
+    }
+
+    /// One store alone, which is in no file: what a file of it would hold.
+    ///
+    /// # Errors
+    /// [`ManageError`] when the bytes are no certificates, or none that may be trusted so.
+    pub fn holding(store: StoreRef, bytes: &[u8]) -> Result<Self, ManageError> {
+        let certificates = Self::checked(store.kind, bytes)?;
+        Ok(Self { root: PathBuf::new(), held: Some((store, certificates)) })
     }
 
     /// The directory of a store.
@@ -187,6 +198,10 @@ impl TrustStores {
     /// [`TrustStoreError`] when anything in the store is not as it must be. A store is trusted whole or
     /// not at all: one bad file is not left out.
     pub fn load(&self, store: &StoreRef) -> Result<Vec<Certificate>, TrustStoreError> {
+        if let Some((held, certificates)) = &self.held {
+            let missing = || TrustStoreError::Missing { store: store.clone() };
+            return (held == store).then(|| certificates.clone()).ok_or_else(missing);
+        }
         let mut certificates = Vec::new();
         for file in self.files(store)? {
             certificates.extend(self.load_file(store, &file)?);

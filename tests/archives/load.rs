@@ -83,7 +83,7 @@ fn a_held_archive_is_plain() {
     let compressed = crate::build::gzip(&tar);
     for bytes in [&tar, &compressed] {
         let stream = Source::Stream(Box::new(std::io::Cursor::new(bytes.clone())));
-        let held = hold(stream, &Limits::default()).unwrap();
+        let held = hold(stream, &Limits::default(), &()).unwrap();
         assert_eq!(held.metadata().unwrap().len(), tar.len() as u64);
         let again = Source::File(held.try_clone().unwrap());
         generate::manifest(again, &options(), &()).unwrap();

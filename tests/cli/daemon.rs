@@ -276,7 +276,7 @@ hint: docker image ls
 "#]]);
     for (end, code) in [(End::Broken(100_000), 20), (End::Broken(0), 20), (End::Short(100_000), 16)]
     {
-        let engine = engine::start(Mock { end, ..dup() });
+        let engine = engine::start(Mock { end: end.clone(), ..dup() });
         let line = ["manifest", "docker-daemon:lab/dup:1", "-o", "out.json"];
         run(&host, &engine, &line).code(code).stdout_eq("");
         assert!(!host.path("out.json").exists(), "{end:?}");

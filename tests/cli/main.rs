@@ -44,6 +44,8 @@ mod sign;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod tamper;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod timestamp;
 #[cfg(target_os = "linux")]
 mod tools;

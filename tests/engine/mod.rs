@@ -7,11 +7,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 /// How the engine ends an archive.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum End {
     /// As it should.
     #[default]
@@ -20,6 +21,8 @@ pub(crate) enum End {
     Broken(usize),
     /// The answer ends properly after so many bytes, the archive does not.
     Short(usize),
+    /// It goes on after so many bytes when there is this file.
+    Held(usize, PathBuf),
 }
 
 /// What the engine is and has.
@@ -51,6 +54,8 @@ pub(crate) enum Loading {
     Refuses,
     /// Somebody changes this file from here on while it takes the archive.
     Meddled(PathBuf, u64),
+    /// It begins to read when there is this file.
+    Held(PathBuf),
 }
 
 impl Mock {
@@ -159,6 +164,16 @@ fn serve(
     }
 }
 
+/// In what pieces an archive is sent.
+const PIECE: usize = 32 << 10;
+
+/// Waits until there is a file.
+fn wait_for(file: &Path) {
+    while !file.exists() {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Takes an archive; whether the connection is still good.
 fn load(
     mock: &Mock,
@@ -179,6 +194,9 @@ fn load(
         let mut file = fs::File::options().write(true).open(path).unwrap();
         file.seek(SeekFrom::Start(*at)).unwrap();
         file.write_all(b"meddled").unwrap();
+    }
+    if let Loading::Held(file) = &mock.loading {
+        wait_for(file);
     }
     let archive = chunks(reader);
     let is_whole = archive.is_ok();
@@ -238,11 +256,21 @@ fn answer(mock: &Mock, path: &str, stream: &mut UnixStream) -> bool {
 
 fn export(mock: &Mock, stream: &mut UnixStream) -> bool {
     let length = match mock.end {
-        End::Whole => mock.archive.len(),
+        End::Whole | End::Held(..) => mock.archive.len(),
         End::Broken(length) | End::Short(length) => length,
     };
+    let held = match &mock.end {
+        End::Held(length, file) => Some((*length, file)),
+        _ => None,
+    };
     let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    for piece in mock.archive[..length].chunks(32 << 10) {
+    for (index, piece) in mock.archive[..length].chunks(PIECE).enumerate() {
+        if let Some((_, file)) = held.filter(|(at, _)| at / PIECE == index) {
+            if stream.write_all(&std::mem::take(&mut answer)).is_err() {
+                return false;
+            }
+            wait_for(file);
+        }
         answer.extend(format!("{:x}\r\n", piece.len()).bytes());
         answer.extend(piece);
         answer.extend(b"\r\n");

@@ -124,7 +124,7 @@ impl VerifyManyArgs {
         let workers = threads.min(targets.len());
         let share = NonZero::new(threads / workers).unwrap_or(NonZero::<usize>::MIN);
         let bar = image.bar(context);
-        let shared = Shared { memo: Arc::new(Memo::default()), bar: bar.part() };
+        let shared = Shared { memo: Arc::new(Memo::default()), bar: Arc::new(bar.part()) };
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         let (sender, receiver) = mpsc::channel();
         let silent = Context { printer: context.printer.muted(), ..context.clone() };

@@ -50,14 +50,16 @@ impl Shelf {
             entries.into_iter().filter(|path| is_image(path) || is_archive(path)).collect()
         };
         let options = image.options(None, Content::Manifest, context);
+        let bar = image.bar(context);
         let mut images = Vec::new();
         for place in places {
-            match generate::names(Source::Path(place.clone()), &options, &()) {
+            match generate::names(Source::Path(place.clone()), &options, &bar) {
                 Ok(names) => images.extend(names.into_iter().map(|name| (name, place.clone()))),
                 Err(error) => {
                     let failure = Failure::from(error);
                     let place = place.display();
-                    context.printer.warning(format_args!("{place}: {}", failure.message));
+                    let warning = format!("{place}: {}", failure.message);
+                    bar.hidden(|| context.printer.warning(warning));
                 }
             }
         }

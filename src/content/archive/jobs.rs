@@ -84,13 +84,14 @@ impl Archive {
         queue.sort_by_key(|(name, _)| size(name));
         let total: u64 = queue.iter().map(|(name, _)| size(name)).sum();
         let share = total / jobs.threads.get() as u64;
-        jobs.progress.start("layers", Some(total));
+        if !queue.is_empty() {
+            jobs.progress.begin("layers", queue.len(), total);
+        }
         let mut done = Vec::new();
         while let Some((name, _)) = queue.pop_if(|(name, encode)| *encode && size(name) > share) {
             done.push((name.clone(), self.measure_one(name, true, jobs.threads, jobs)?));
         }
         done.extend(self.measure_side_by_side(queue, jobs)?);
-        jobs.progress.finish();
         for (name, measured) in done {
             if let Some(member) = self.members.get_mut(&name) {
                 member.measured = Some(measured);
@@ -183,9 +184,11 @@ impl Archive {
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
         let (mut reader, place) = self.locate(name)?;
+        let step = || jobs.progress.step(name, Some(member.size));
         let mut measure = || {
+            let step = step();
             let encoder = if encode { jobs.encoders.encoder(threads) } else { None };
-            measure(name, &mut *reader, encoder, &self.limits, jobs.progress)
+            measure(name, &mut *reader, encoder, &self.limits, &*step)
         };
         let measured = match (jobs.memo, place) {
             (Some(memo), Some(place)) => {
@@ -193,7 +196,7 @@ impl Archive {
                 let encoding = encode.then(|| jobs.encoders.name());
                 let (measured, known) = memo.get_or(Key { place, algorithm, encoding }, measure)?;
                 if known {
-                    jobs.progress.advance(measured.stored.size);
+                    step().advance(measured.stored.size);
                 }
                 measured
             }

@@ -9,7 +9,7 @@ use super::gate::io_error;
 use crate::content::limits::Limits;
 use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::schema2::Blob;
-use crate::progress::Progress;
+use crate::progress::Step;
 
 /// Size of the pieces in which blobs are read. It is also the size in which dockerd writes.
 const PIECE: usize = 128 << 10;
@@ -84,14 +84,14 @@ pub fn measure(
     reader: &mut dyn Read,
     encoder: Option<Box<dyn Encoder>>,
     limits: &Limits,
-    progress: &dyn Progress,
+    step: &dyn Step,
 ) -> Result<Measured, ArchiveError> {
     let mut start = [0; MAGIC_BYTES];
     let filled = read_up_to(reader, &mut start).map_err(|e| reading(name, e))?;
     let start = &start[..filled];
     let compression = Compression::detect(start);
     let algorithm = stored_algorithm(name);
-    let mut whole = Hashing::new(start.chain(reader), algorithm, progress);
+    let mut whole = Hashing::new(start.chain(reader), algorithm, step);
     let (diff_id, encoded) = if compression == Compression::None {
         // The stored bytes are the layer: one hash serves for both where it is sha256.
         let mut diff = (algorithm != Algorithm::Sha256).then(|| Algorithm::Sha256.hasher());
@@ -190,12 +190,12 @@ struct Hashing<'a, R> {
     inner: R,
     hasher: Hasher,
     size: u64,
-    progress: &'a dyn Progress,
+    step: &'a dyn Step,
 }
 
 impl<'a, R: Read> Hashing<'a, R> {
-    fn new(inner: R, algorithm: Algorithm, progress: &'a dyn Progress) -> Self {
-        Self { inner, hasher: algorithm.hasher(), size: 0, progress }
+    fn new(inner: R, algorithm: Algorithm, step: &'a dyn Step) -> Self {
+        Self { inner, hasher: algorithm.hasher(), size: 0, step }
     }
 
     fn finish(self) -> Blob {
@@ -208,7 +208,7 @@ impl<R: Read> Read for Hashing<'_, R> {
         let n = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..n]);
         self.size += n as u64;
-        self.progress.advance(n as u64);
+        self.step.advance(n as u64);
         Ok(n)
     }
 }

@@ -17,6 +17,7 @@ use super::jobs::{Jobs, Work};
 use super::measure::{Measured, measure, read_up_to};
 use super::name;
 use crate::content::limits::{DOCUMENT_BYTES, Limits, MANIFEST_JSON_BYTES};
+use crate::progress::{Counted, Progress};
 
 /// Members that are documents whatever they start with.
 const DOCUMENTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repositories"];
@@ -111,9 +112,10 @@ impl Archive {
             Source::Spooled(mut stream) => {
                 let spooling = |source| ArchiveError::Io { what: "spooling".into(), source };
                 let mut file = tempfile::tempfile().map_err(spooling)?;
-                jobs.progress.start("reading", None);
-                io::copy(&mut stream, &mut file).map_err(spooling)?;
-                jobs.progress.finish();
+                let step = jobs.progress.step("reading", None);
+                let mut counted = Counted::new(&mut stream, &*step);
+                io::copy(&mut counted, &mut file).map_err(spooling)?;
+                drop(step);
                 file.rewind().map_err(spooling)?;
                 Self::file(file, jobs, limits)
             }
@@ -207,7 +209,10 @@ impl Archive {
         limits: Limits,
     ) -> Result<Self, ArchiveError> {
         let mut magic = [0; MAGIC_BYTES];
+        // An engine may take its time before it begins.
+        let waiting = jobs.progress.step("waiting", None);
         let filled = read_up_to(&mut *stream, &mut magic).map_err(io_error)?;
+        drop(waiting);
         if filled == 0 {
             return Err(ArchiveError::Empty);
         }
@@ -250,10 +255,9 @@ impl Archive {
             Work::EncodeAll => true,
         } && !jobs.encoders.can_wait(name);
         let encoder = if encode { jobs.encoders.encoder(jobs.threads) } else { None };
-        jobs.progress.start(name, Some(member.size));
+        let step = jobs.progress.step(name, Some(member.size));
         let mut whole = start.chain(entry);
-        member.measured = Some(measure(name, &mut whole, encoder, &self.limits, jobs.progress)?);
-        jobs.progress.finish();
+        member.measured = Some(measure(name, &mut whole, encoder, &self.limits, &*step)?);
         Ok(())
     }
 
@@ -443,7 +447,11 @@ fn decompressed<'a>(
 ///
 /// # Errors
 /// When it can't be read, decompressed or copied.
-pub fn hold(source: Source, limits: &Limits) -> Result<fs::File, ArchiveError> {
+pub fn hold(
+    source: Source,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Result<fs::File, ArchiveError> {
     let mut stream: Box<dyn Read> = match source {
         Source::Stream(stream) | Source::Spooled(stream) => stream,
         Source::File(file) => Box::new(file),
@@ -466,7 +474,8 @@ pub fn hold(source: Source, limits: &Limits) -> Result<fs::File, ArchiveError> {
     let mut plain = decompressed(&magic[..filled], stream, limits)?;
     let copying = |source| ArchiveError::Io { what: "copying the archive".into(), source };
     let mut file = tempfile::tempfile().map_err(copying)?;
-    io::copy(&mut plain, &mut file).map_err(io_error)?;
+    let step = progress.step("reading", None);
+    io::copy(&mut Counted::new(&mut plain, &*step), &mut file).map_err(io_error)?;
     Ok(file)
 }
 

@@ -12,7 +12,7 @@ use crate::image::config::{self, ImageConfig};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, RawManifest};
-use crate::progress::Progress;
+use crate::progress::{Counted, Progress, Step};
 
 /// The content of one image, in its namespace.
 #[derive(Clone, Copy)]
@@ -100,12 +100,13 @@ impl<'a> ImageContent<'a> {
         let reader = self.open(what, &own.digest)?;
         let name = format!("blobs/{}/{}", own.digest.algorithm(), own.digest.hex());
         let mut reader = reader.take(own.size.saturating_add(1));
-        let measured = measure(&name, &mut reader, None, limits, progress);
+        let step = progress.step(&name, Some(own.size));
+        let measured = measure(&name, &mut reader, None, limits, &*step);
         let measured = match measured {
             Ok(measured) => measured,
             // What can't be decompressed because it was altered is named as altered.
             Err(error) => {
-                self.hash(what, own)?;
+                self.hash(what, own, &())?;
                 return Err(error.into());
             }
         };
@@ -137,8 +138,14 @@ impl<'a> ImageContent<'a> {
     ///
     /// # Errors
     /// [`ContainerdError`]: it is missing or altered.
-    pub fn hash(&self, what: &'static str, own: &Descriptor) -> Result<(), ContainerdError> {
-        let mut reader = self.open(what, &own.digest)?.take(own.size.saturating_add(1));
+    pub fn hash(
+        &self,
+        what: &'static str,
+        own: &Descriptor,
+        step: &dyn Step,
+    ) -> Result<(), ContainerdError> {
+        let reader = self.open(what, &own.digest)?.take(own.size.saturating_add(1));
+        let mut reader = Counted::new(reader, step);
         let mut hasher = own.digest.algorithm().hasher();
         let size = std::io::copy(&mut reader, &mut hasher)
             .map_err(|source| ContainerdError::Blob { digest: own.digest.clone(), source })?;

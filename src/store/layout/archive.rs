@@ -38,6 +38,7 @@ use crate::fsutil::{self, FileError, Locked};
 use crate::image::descriptor::Descriptor;
 use crate::image::digest::Digest;
 use crate::image::manifest::MAX_BYTES;
+use crate::progress::Progress;
 
 use super::discover::Signed;
 use super::files::{Files, blob_name};
@@ -52,6 +53,9 @@ pub(super) const SIGNATURES: &str = "signatures/";
 
 /// Tells engines that an entry is no image (docker since 29.1).
 const SUBJECT: &str = "io.containerd.manifest.subject";
+
+/// How much of an archive is copied at once.
+const PIECE: usize = 16 << 20;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
@@ -134,8 +138,9 @@ impl ArchiveFiles {
         subject: &Descriptor,
         signature: &Signature<'_>,
         carried: &Carried,
+        progress: &dyn Progress,
     ) -> Result<(), LayoutError> {
-        self.update(|layout, changes| {
+        self.update(progress, |layout, changes| {
             let mut entry = signature.entry.clone();
             let has_own = changes.now.parts.contains(&OWN);
             let part = if has_own && layout.leads_to(OWN, subject)? { OWN } else { SIGNATURES };
@@ -157,8 +162,12 @@ impl ArchiveFiles {
     }
 
     /// Takes the entries of a digest out.
-    pub(super) fn remove(&self, digest: &Digest) -> Result<(), LayoutError> {
-        self.update(|_, changes| {
+    pub(super) fn remove(
+        &self,
+        digest: &Digest,
+        progress: &dyn Progress,
+    ) -> Result<(), LayoutError> {
+        self.update(progress, |_, changes| {
             let now = changes.now.clone();
             for part in now.parts() {
                 let index = changes.read_index(part)?;
@@ -176,6 +185,7 @@ impl ArchiveFiles {
     /// Replaces the archive by one with changed members, under the lock.
     fn update(
         &self,
+        progress: &dyn Progress,
         change: impl FnOnce(&OciLayout, &mut Changes) -> Result<(), LayoutError>,
     ) -> Result<(), LayoutError> {
         let locked = Locked::open(&self.path)?;
@@ -188,8 +198,16 @@ impl ArchiveFiles {
         let amended = amend(locked.file(), self.limits, &changes.members);
         let amended = amended.map_err(|error| refused(&self.path, error))?;
         let mut new = locked.replacement()?;
+        let size = amended.kept.iter().map(|part| part.end - part.start).sum();
+        progress.begin("archives", 1, size);
+        let step = progress.step(&self.path.to_string_lossy(), Some(size));
         for part in amended.kept {
-            new.copy(locked.file(), part)?;
+            for start in part.clone().step_by(PIECE) {
+                let piece = start..part.end.min(start + PIECE as u64);
+                let length = piece.end - piece.start;
+                new.copy(locked.file(), piece)?;
+                step.advance(length);
+            }
         }
         new.write_all(&amended.tail)
             .map_err(|source| FileError::io("write", &self.path, source))?;

@@ -157,7 +157,9 @@ impl OciLayout {
             },
         };
         match &self.files {
-            Files::Archive(archive) => archive.add(subject, &signature, &self.carried)?,
+            Files::Archive(archive) => {
+                archive.add(subject, &signature, &self.carried, &*self.progress)?;
+            }
             Files::Directory(root) => {
                 let missing = self.missing(root, &signature.blobs)?;
                 update(root, &missing, |index| insert(index, &signature.entry))?;
@@ -185,7 +187,7 @@ impl OciLayout {
     /// Takes the entries of a digest out of `index.json`.
     pub(super) fn remove_entry(&self, digest: &Digest) -> Result<(), LayoutError> {
         match &self.files {
-            Files::Archive(archive) => archive.remove(digest),
+            Files::Archive(archive) => archive.remove(digest, &*self.progress),
             Files::Directory(root) => update(root, &[], |index| {
                 let shorter = cut(index, digest)?;
                 shorter.ok_or_else(|| LayoutError::NoEntry { digest: digest.clone() })

@@ -58,9 +58,15 @@ impl TrustStores {
     /// # Errors
     /// [`ManageError`] when they are no certificates, or none that may be trusted so.
     pub fn check(kind: StoreType, bytes: &[u8]) -> Result<(), ManageError> {
+        Self::checked(kind, bytes).map(drop)
+    }
+
+    /// The certificates in bytes that a store of a type may hold.
+    pub(super) fn checked(kind: StoreType, bytes: &[u8]) -> Result<Vec<Certificate>, ManageError> {
         let certificates = x509::certificates_from_bytes(bytes)
             .map_err(|error| ManageError::NoCertificate { reason: error.to_string() })?;
-        Ok(validate(kind, &certificates)?)
+        validate(kind, &certificates)?;
+        Ok(certificates)
     }
 
     /// All files of the stores of one type or all, with one name or any, sorted by type, store and

@@ -97,7 +97,10 @@ Successfully installed plugin b.c, version 2.0.0
     assert_eq!(mode("config/plugins/b.c/LICENSE"), 0o644);
     // Many tools make zip archives that don't say what is executable.
     zip(&host.path("d.zip"), &[("notation-d", 0o644, plugin("d", "0.1.0").as_bytes())]);
+    // An installation that was killed.
+    host.write("config/plugins/.dockseal-killed/new/notation-d", "half of it");
     host.run(&install("d.zip", &[])).code(0);
+    assert!(!host.path("config/plugins/.dockseal-killed").exists());
     fs::create_dir_all(host.path("config/plugins/none")).unwrap();
     host.run(&["plugin", "ls"]).code(0).stderr_eq(str![]).stdout_eq(str![[r#"
 NAME   DESCRIPTION   VERSION   CAPABILITIES                ERROR [..]
