@@ -98,6 +98,10 @@ impl Signer for Pkcs11Signer {
             .map_err(|error| SignerError::External(Box::new(Pkcs11Error::from(error))))?;
         Ok(RawSignature { signature, certificate_chain: self.certificate_chain.clone() })
     }
+
+    fn known_chain(&self) -> Option<&[Certificate]> {
+        Some(&self.certificate_chain)
+    }
 }
 
 /// A loaded and initialized library.
