@@ -148,5 +148,14 @@ fn validity(area: Area, what: &str, certificate: &Certificate, now: Timestamp) -
     }
 }
 
+/// A number of things: `1 key`, `2 keys`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests;

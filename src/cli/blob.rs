@@ -82,8 +82,6 @@ pub(super) struct SignArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
     format: FormatArgs,
     /// Media type of the file
     #[arg(long, value_name = "TYPE", default_value = DEFAULT_MEDIA_TYPE)]
@@ -100,11 +98,13 @@ pub(super) struct SignArgs {
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
-    #[command(flatten, next_help_heading = "Timestamp options")]
-    timestamp: TimestampArgs,
     /// Replace an existing signature file without asking
     #[arg(long)]
     force: bool,
+    #[command(flatten, next_help_heading = "Key options")]
+    key: KeyArgs,
+    #[command(flatten, next_help_heading = "Timestamp options")]
+    timestamp: TimestampArgs,
 }
 
 impl SignArgs {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::content::containerd::config::{self, Places};
-use crate::doctor::{self, Area, Finding, Severity, VerifierPlaces};
+use crate::doctor::{self, Area, Finding, Severity, VerifierPlaces, counted};
 use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
 use crate::signature::signer::keys::SigningKeys;
 use crate::trust::crls::CrlCache;
@@ -137,7 +137,7 @@ fn report(found: &[Finding], context: &Context) -> Result<(), Failure> {
     let printer = context.printer;
     let count = |severity| found.iter().filter(|finding| finding.severity == severity).count();
     let (problems, warnings) = (count(Severity::Problem), count(Severity::Warning));
-    let summary = format!("{problems} problems, {warnings} warnings");
+    let summary = format!("{}, {}", counted(problems, "problem"), counted(warnings, "warning"));
     let is_quiet = printer.verbosity() == Verbosity::Quiet;
     for finding in found.iter().filter(|it| !is_quiet || it.severity >= Severity::Warning) {
         let (area, severity) = (finding.area.as_str(), finding.severity.as_str());

@@ -65,6 +65,15 @@ impl Failure {
         self
     }
 
+    /// The same failure, which names the file that it is about.
+    #[must_use]
+    pub(crate) fn about(self, path: &Path) -> Self {
+        match self.message.contains(&*path.to_string_lossy()) {
+            true => self,
+            false => self.prefixed(&path.display().to_string()),
+        }
+    }
+
     /// The same failure with a hint.
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: Option<String>) -> Self {

@@ -122,14 +122,14 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "URL=FILE", value_parser = url_and_file)]
     add_crl: Vec<(String, PathBuf)>,
     #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
     format: FormatArgs,
     /// How long the kit may be imported, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
     #[command(flatten)]
     progress: ProgressArgs,
+    #[command(flatten, next_help_heading = "Key options")]
+    key: KeyArgs,
     #[command(flatten, next_help_heading = "Timestamp options")]
     timestamp: TimestampArgs,
 }

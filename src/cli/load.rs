@@ -37,8 +37,6 @@ const LEASE: SignedDuration = SignedDuration::from_hours(24);
   dockseal load image.tar.zst --into containerd --namespace k8s.io
   dockseal load - --output clean.tar < image.tar")]
 pub(super) struct LoadArgs {
-    #[command(flatten)]
-    verify: VerifyArgs,
     /// Engine that gets the image
     #[arg(long, value_enum, value_name = "ENGINE", required_unless_present = "output")]
     into: Option<Engine>,
@@ -49,6 +47,8 @@ pub(super) struct LoadArgs {
     /// repeatable
     #[arg(long, value_name = "NAME[:TAG]")]
     name: Vec<Reference>,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 /// Who gets the image.

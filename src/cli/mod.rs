@@ -110,6 +110,7 @@ struct Cli {
 
 // Options of every command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct SharedArgs {
     /// Form of reports
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]

@@ -44,10 +44,6 @@ pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
   dockseal sign containerd:registry.example/app:v1 --namespace k8s.io --embed
   dockseal sign --local -o image.jws.sig manifest.json")]
 pub(super) struct SignArgs {
-    #[command(flatten)]
-    subject: SubjectArgs,
-    #[command(flatten)]
-    key: KeyArgs,
     /// Write the signature to FILE, or - for standard output [default: the OCI layout (--oci-layout,
     /// oci:, oci-archive:), else the signature cache]
     #[arg(long, short, value_name = "FILE")]
@@ -78,6 +74,10 @@ pub(super) struct SignArgs {
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+    #[command(flatten)]
+    subject: SubjectArgs,
+    #[command(flatten, next_help_heading = "Key options")]
+    key: KeyArgs,
     #[command(flatten, next_help_heading = "Timestamp options")]
     timestamp: TimestampArgs,
 }

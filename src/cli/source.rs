@@ -282,7 +282,11 @@ impl ImageArgs {
             Source::Daemon { transport, name } => return Err(no_daemon(transport, name)),
         };
         let image = self.choice(image.as_deref())?;
-        let generated = self.answer(stream, image.clone(), question, context)?;
+        let generated = self.answer(stream, image.clone(), question, context);
+        let generated = generated.map_err(|failure| match source {
+            Source::Archive { path, .. } => failure.about(path),
+            _ => failure,
+        })?;
         if question.manifest.is_some() || !self.push.is_asked() {
             return Ok(generated);
         }
@@ -378,10 +382,8 @@ impl ImageArgs {
                 None => failure,
             };
             match path {
-                Some(path) if !failure.message.contains(&*path.to_string_lossy()) => {
-                    failure.prefixed(&path.display().to_string())
-                }
-                _ => failure,
+                Some(path) => failure.about(&path),
+                None => failure,
             }
         })?;
         tell(&generated, context);

@@ -37,8 +37,6 @@ use super::verdict::{
 // Arguments of `dockseal verify`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    #[command(flatten)]
-    subject: SubjectArgs,
     /// File with a signature; repeatable, one trusted signature is enough [default: those in the
     /// OCI layout, else those in the image archive and the signature cache]
     #[arg(long, short, visible_short_alias = 'f', value_name = "FILE")]
@@ -75,6 +73,8 @@ pub(super) struct VerifyArgs {
     /// How many signatures are evaluated at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SIGNATURES, value_parser = at_least_one)]
     max_signatures: usize,
+    #[command(flatten)]
+    subject: SubjectArgs,
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Area, Finding, Severity, validity};
+use super::{Area, Finding, Severity, counted, validity};
 use crate::fsutil;
 use crate::plugin::PluginDirectory;
 use crate::signature::signer::keys::{KeySource, SigningKeys};
@@ -21,10 +21,10 @@ pub fn check(config: &Path, plugins: &PluginDirectory, now: Timestamp) -> Vec<Fi
     match SigningKeys::load(config) {
         Err(error) => found.push(problem(error.to_string())),
         Ok(keys) => {
-            let number = keys.keys().len();
+            let number = counted(keys.keys().len(), "signing key");
             let text = match keys.default_name() {
-                Some(default) => format!("{number} signing keys, {default} is the default"),
-                None => format!("{number} signing keys, none is the default"),
+                Some(default) => format!("{number}, {default} is the default"),
+                None => format!("{number}, none is the default"),
             };
             found.push(Finding::new(Area::Keys, Severity::Good, text));
             for key in keys.keys() {

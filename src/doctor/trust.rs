@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Area, Finding, Severity, validity};
+use super::{Area, Finding, Severity, counted, validity};
 use crate::trust::crls::CrlCache;
 use crate::trust::files::{FileWarning, Loaded, PolicyFileError, PolicyFiles, writable_by_others};
 use crate::trust::identity::TrustedIdentities;
@@ -92,8 +92,9 @@ impl Trust {
         lines: &StatementLines,
         now: Timestamp,
     ) {
-        let (path, number) = (loaded.path.display(), statements.len());
-        self.say(Severity::Good, format!("{path}: {number} statements"));
+        let path = loaded.path.display();
+        let number = counted(statements.len(), "statement");
+        self.say(Severity::Good, format!("{path}: {number}"));
         for warning in &loaded.warnings {
             self.warn(warning);
         }
@@ -146,8 +147,8 @@ impl Trust {
                 });
             }
             Ok(certificates) => {
-                let number = certificates.len();
-                self.say(Severity::Good, format!("trust store {name}: {number} certificates"));
+                let number = counted(certificates.len(), "certificate");
+                self.say(Severity::Good, format!("trust store {name}: {number}"));
                 let what = format!("trust store {name}");
                 let expiring = certificates
                     .iter()

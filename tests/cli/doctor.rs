@@ -20,10 +20,10 @@ fn a_host_that_is_ready() {
     let host = Host::ready();
     doctor(&host, &[]).code(0).stdout_eq(str![[r#"
 ok       clock: [TIME]
-ok       trust: [HOST]/config/trustpolicy.oci.json: 1 statements
+ok       trust: [HOST]/config/trustpolicy.oci.json: 1 statement
 note     trust: [HOST]/config/trustpolicy.oci.json:1: statement "all" trusts whoever has a certificate that ca:notary leads to
-ok       trust: trust store ca:notary: 1 certificates
-ok       keys: 1 signing keys, ec256 is the default
+ok       trust: trust store ca:notary: 1 certificate
+ok       keys: 1 signing key, ec256 is the default
 warning  keys: key ec256: [DATA]valid/ec256.key can be read by others than its owner
          hint: chmod go= [DATA]valid/ec256.key
 note     docker: can't connect to the Docker engine at unix:///nonexistent.sock: No such file or directory (os error 2)
@@ -32,7 +32,7 @@ note     containerd: there is none here
 note     verifier: containerd's image verifier is not set up
 
 "#]]).stderr_eq(str![[r#"
-0 problems, 1 warnings
+0 problems, 1 warning
 
 "#]]);
     let output = doctor(&host, &["--format", "json"]).code(0);

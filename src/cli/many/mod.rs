@@ -61,11 +61,11 @@ use self::targets::{Store, Target, targets};
   dockseal verify --from deploy.yaml --store /media/usb/images --format json"
 )]
 pub(super) struct VerifyManyArgs {
-    #[command(flatten)]
-    verify: VerifyArgs,
     /// Further images; each may be a pattern such as 'images/*.tar'
     #[arg(value_name = "SOURCE", index = 2)]
     others: Vec<String>,
+    #[command(flatten)]
+    verify: VerifyArgs,
     #[command(flatten, next_help_heading = "Options for several images")]
     many: ManyArgs,
 }
