@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::signature::x509::crl::Crl;
 use crate::trust::crls::{CrlBundle, CrlCache, read_crl};
 
 use super::context::Context;
+use super::exit::Exit;
 use super::failure::Failure;
 use super::output::table;
 
@@ -44,6 +46,9 @@ pub(super) struct ImportArgs {
     /// The delta CRL that continues the CRL
     #[arg(long, value_name = "FILE")]
     delta: Option<PathBuf>,
+    /// Replace a newer list, too
+    #[arg(long)]
+    force: bool,
     /// The CRL, DER or PEM
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -67,11 +72,38 @@ impl ImportArgs {
         if bundle.base.is_delta() {
             return Err(Failure::usage("the file holds a delta CRL; it goes with --delta"));
         }
+        if !self.force {
+            self.refuse_rollback(&bundle, cache)?;
+        }
         let path = cache.put(&self.url, &bundle)?;
         printer.note(format_args!("wrote {}", path.display()));
         printer.line(format_args!("Successfully imported the CRL of {}", self.url))?;
         Ok(printer.json(json!({"verdict": "imported", "url": self.url, "path": path}))?)
     }
+}
+
+impl ImportArgs {
+    /// A list that is older than the cached one knows less of what is revoked. A cached list that
+    /// can't be read is believed by nobody, and replaced.
+    fn refuse_rollback(&self, bundle: &CrlBundle, cache: &CrlCache) -> Result<(), Failure> {
+        let Ok(Some(cached)) = cache.get(&self.url) else { return Ok(()) };
+        if !cached.is_newer_than(bundle) {
+            return Ok(());
+        }
+        let text =
+            format!("{} is older than the CRL of {} in the cache", self.file.display(), self.url);
+        Err(Failure::new(Exit::NotTrusted, text)
+            .with_detail(format!("cached: {}", issued(cached.latest())))
+            .with_detail(format!("found:  {}", issued(bundle.latest())))
+            .with_hint(Some("if the older one is meant all the same: --force".to_owned())))
+    }
+}
+
+/// When a list was issued, by whom.
+fn issued(crl: &Crl) -> String {
+    let kind = if crl.is_delta() { "delta CRL" } else { "CRL" };
+    let number = crl.number().map(|number| format!(" number 0x{number}")).unwrap_or_default();
+    format!("{kind}{number} of {}, issued at {}", crl.issuer(), crl.this_update())
 }
 
 /// The cache has digests of URLs only, so lists are told apart by their issuers.

@@ -63,16 +63,18 @@ impl CrlBundle {
         serde_json::to_vec(&wire).expect("two texts are always JSON")
     }
 
-    /// Whether it replaces `other`: its base list is newer, or with the same base its delta is.
+    /// The list that was issued last: base and delta lists are numbered in one sequence (RFC 5280
+    /// §5.2.3).
+    pub fn latest(&self) -> &Crl {
+        match &self.delta {
+            Some(delta) if !self.base.is_newer_than(delta) => delta,
+            _ => &self.base,
+        }
+    }
+
+    /// Whether it replaces `other`: what was issued last in it is newer.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        if self.base.der() != other.base.der() {
-            return self.base.is_newer_than(&other.base);
-        }
-        match (&self.delta, &other.delta) {
-            (Some(own), Some(other)) => own.is_newer_than(other),
-            (own, None) => own.is_some(),
-            (None, Some(_)) => false,
-        }
+        self.latest().is_newer_than(other.latest())
     }
 }
 

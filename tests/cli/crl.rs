@@ -77,7 +77,10 @@ error: signature a.sig is not trusted: signing certificate with subject "CN=revo
 hint: dockseal inspect a.sig
 
 "#]]);
-    import(&host, "expired.crl");
+    host.command(&["crl", "import", "--force", "--url", URL])
+        .arg(list("expired.crl"))
+        .assert()
+        .code(0);
     host.run(&VERIFY).code(15).stdout_eq(str![]).stderr_eq(str![[r#"
 error: signature a.sig is not trusted: signing certificate with subject "CN=revocable,O=Notary,ST=WA,C=US" revocation status is unknown: CRL of http://crl.example/root.crl: CRL expired at [TIME]
   policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
@@ -139,4 +142,35 @@ fn the_cache_has_notations_form() {
     let entry: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     assert!(entry["baseCRL"].as_str().unwrap().starts_with("MI"));
     assert!(entry.get("deltaCRL").is_none());
+}
+
+/// What was revoked stays revoked (a rollback): only on demand an older list replaces a newer one.
+#[test]
+fn an_older_list_replaces_no_newer_one() {
+    let host = host();
+    import(&host, "revoked.crl");
+    host.run(&VERIFY).code(15);
+    let good = || host.command(&["crl", "import", "--url", URL]).arg(list("good.crl"));
+    good().assert().code(12).stdout_eq("").stderr_eq(str![[r#"
+error: [REPO]/testdata/crl/good.crl is older than the CRL of http://crl.example/root.crl in the cache
+  cached: CRL number 0x03 of CN=revoking root,O=Notary,ST=WA,C=US, issued at [TIME]
+  found:  CRL number 0x01 of CN=revoking root,O=Notary,ST=WA,C=US, issued at [TIME]
+hint: if the older one is meant all the same: dockseal crl import --url http://crl.example/root.crl [REPO]/testdata/crl/good.crl --force
+
+"#]]);
+    host.run(&VERIFY).code(15);
+    // The same list again is no other one.
+    import(&host, "revoked.crl");
+    // Of another URL nothing is known.
+    host.command(&["crl", "import", "--url", "http://crl.example/other.crl"])
+        .arg(list("good.crl"))
+        .assert()
+        .code(0);
+    good().arg("--force").assert().code(0);
+    host.run(&VERIFY).code(0);
+    // What can't be read is no newer list.
+    let name = "3a6c7c43216426d6c40e2028dd4dda2d7a1144556aa08e95082925e8c5c31d45";
+    host.write(&format!("cache/crl/{name}"), "no list");
+    import(&host, "good.crl");
+    host.run(&VERIFY).code(0);
 }

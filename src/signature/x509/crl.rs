@@ -245,15 +245,21 @@ impl Crl {
     }
 
     /// Whether it was issued after `other`: by their numbers, where the issuer is the same and both
-    /// have one, else by their dates.
+    /// have one, else (and where the numbers are equal) by their dates.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        match (&self.number, &other.number) {
-            (Some(own), Some(number)) if self.issuer == other.issuer => {
-                compare(own, number) == Ordering::Greater
-            }
-            _ => self.this_update > other.this_update,
-        }
+        let by_number = match (&self.number, &other.number) {
+            (Some(own), Some(number)) if self.issuer == other.issuer => compare(own, number),
+            _ => Ordering::Equal,
+        };
+        by_number.then(self.this_update.cmp(&other.this_update)) == Ordering::Greater
+    }
+
+    /// Its number in hexadecimal digits, if it has one.
+    #[must_use]
+    pub fn number(&self) -> Option<String> {
+        let digits = |number: &[u8]| number.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.number.as_deref().map(digits)
     }
 
     /// Is it a delta list?
