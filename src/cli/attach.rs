@@ -143,7 +143,7 @@ pub(super) struct DetachArgs {
     /// The signed image archive, or the signed image in containerd
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
-    /// Directory to write the files to
+    /// Directory to write the files to; it is made if there is none
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
     /// Only this one: the digest of its manifest or of its envelope
@@ -184,6 +184,7 @@ impl DetachArgs {
         if let (true, Some(containerd)) = (self.remove, &subject.containerd) {
             containerd.check_writable()?;
         }
+        fsutil::create_private_dir(&self.output)?;
         // All are in files before the first is removed, and before the first failure ends it.
         let mut detached = Vec::new();
         let mut failed = None;

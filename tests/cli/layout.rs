@@ -1,6 +1,7 @@
 //! Signatures in OCI layouts: `--oci-layout`, `list`, `attach`, `detach`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use snapbox::str;
 
@@ -91,8 +92,10 @@ Attached 1 signatures to lay@sha256:09ade42fe3e69018a3360bb092265af902f9e7d60131
 
 "#]]);
     host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
-    host.write("out/.keep", "");
-    let output = host.run(&["detach", "--oci-layout", "lay:v1", "-o", "out"]).code(0);
+    // The directory is made, for its owner only.
+    let output = host.run(&["detach", "--oci-layout", "lay:v1", "-o", "new/out"]).code(0);
+    let mode = fs::metadata(host.path("new/out")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
     let file = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert_eq!(host.read(file.trim_end()), host.read("a.jws.sig"));
     host.run(&["verify", "--local", "-s", file.trim_end(), MANIFEST]).code(0);
@@ -125,7 +128,8 @@ Signature removed from [..]
     assert_eq!(listed(&host), [second]);
     host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
     // What can't be written is not removed.
-    host.run(&["detach", "--oci-layout", "lay:v1", "-o", "missing", "--remove"]).code(20);
+    host.write("file", "");
+    host.run(&["detach", "--oci-layout", "lay:v1", "-o", "file", "--remove"]).code(20);
     assert_eq!(listed(&host).len(), 1);
     host.run(&args).code(0);
     assert_eq!(host.read("lay/index.json"), untouched);
