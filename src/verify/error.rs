@@ -132,6 +132,16 @@ pub enum CandidateError {
     /// A certificate was not valid when the signature was made.
     #[error("authentic timestamp: {0}")]
     Validity(ChainError),
+    /// A certificate is not valid at the time of verification, which counts where no timestamp
+    /// does.
+    #[error("authentic timestamp: {error}")]
+    NotValidNow {
+        /// Which one, and since when.
+        error: ChainError,
+        /// Whether the signature has a timestamp countersignature, for which the policy has no
+        /// trust store.
+        has_timestamp: bool,
+    },
     /// The policy demands a timestamp countersignature and there is none.
     #[error("no timestamp countersignature was found in the signature envelope")]
     NoTimestamp,
@@ -207,6 +217,7 @@ impl CandidateError {
             | Self::NoExpiry
             | Self::Age { .. }
             | Self::Validity(_)
+            | Self::NotValidNow { .. }
             | Self::NoTimestamp
             | Self::Timestamp(_)
             | Self::TimestampRevocation(_) => FailureClass::Expired,
@@ -226,6 +237,7 @@ impl CandidateError {
             Self::PluginRequired { .. } | Self::PluginOfStranger { .. } | Self::Plugin(_) => 5,
             Self::Expired { .. } | Self::NoExpiry | Self::Age { .. } => 6,
             Self::Validity(_)
+            | Self::NotValidNow { .. }
             | Self::NoTimestamp
             | Self::Timestamp(_)
             | Self::TimestampRevocation(_) => 7,
@@ -242,9 +254,29 @@ impl CandidateError {
             Self::NoTrustStore { needed, .. } => {
                 Some(format!("dockseal cert add --type {needed} --store STORE ROOT.crt"))
             }
-            Self::UntrustedRoot { .. } => {
-                Some("dockseal cert add --type ca --store STORE ROOT.crt".to_owned())
+            Self::UntrustedRoot { stores, .. } => {
+                let only = stores.split_once(':').filter(|(_, name)| !name.contains(':'));
+                let (kind, name) = only.unwrap_or(("ca", "STORE"));
+                Some(format!("dockseal cert add --type {kind} --store {name} ROOT.crt"))
             }
+            Self::Expired { .. } | Self::NoExpiry | Self::Age { .. } => {
+                Some("have it signed anew: dockseal sign SOURCE --expiry 720h".to_owned())
+            }
+            Self::NotValidNow { error: ChainError::NotValidAt { moment, not_after, .. }, .. }
+                if moment <= not_after =>
+            {
+                Some("it is not valid yet, or the clock is wrong: date -u".to_owned())
+            }
+            Self::NotValidNow { has_timestamp: true, .. } => Some(
+                "its timestamp counts with a trust store of that type in the policy: dockseal cert \
+                 add --type tsa --store STORE ROOT.crt"
+                    .to_owned(),
+            ),
+            Self::NotValidNow { .. } => Some(
+                "have it signed anew, with a timestamp that outlives the certificate: dockseal sign \
+                 SOURCE --timestamp-url URL --timestamp-root-cert ROOT.crt"
+                    .to_owned(),
+            ),
             Self::ContentMismatch { signed, found } if signed.digest == found.digest => {
                 Some(format!("--media-type {}", signed.media_type))
             }

@@ -69,7 +69,15 @@ pub(super) fn authentic(
         SigningScheme::X509 if needs_timestamp(statement, content, options.now) => {
             countersigned(verifier, envelope, content)
         }
-        SigningScheme::X509 => valid_at(content, options.now, "time of verification"),
+        SigningScheme::X509 => {
+            let has_timestamp = envelope.timestamp_token().is_some();
+            valid_at(content, options.now, "time of verification").map_err(|error| match error {
+                CandidateError::Validity(error) => {
+                    CandidateError::NotValidNow { error, has_timestamp }
+                }
+                error => error,
+            })
+        }
     }
 }
 

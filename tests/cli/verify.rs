@@ -257,22 +257,46 @@ hint: dockseal inspect a.sig
 "#]]);
 }
 
+fn testdata(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
 #[test]
 fn expired_signatures_and_certificates() {
     let host = Host::ready();
     let expired =
         data("lt/blobs/sha256/b4d9a9d16280438ef5ce653ef323a575705e1b1f9fa7947c70f2df5c3fcddcb7");
     host.command(&["verify", "--local", MANIFEST, "-s"]).arg(expired).assert().code(12);
-    host.run(&["sign", "--local", "-o", "a.sig", "-e", "1s", MANIFEST]).code(0);
-    std::thread::sleep(std::time::Duration::from_millis(1_200));
-    host.run(&["verify", "--local", "-s", "a.sig", MANIFEST]).code(14).stdout_eq(str![]).stderr_eq(
-        str![[r#"
-error: signature a.sig is not trusted: signature expired at [TIME], it is [TIME]
+    host.command(&["cert", "add", "-t", "ca", "-s", "notary"])
+        .arg(testdata("expired/expiring-root.crt"))
+        .assert()
+        .code(0);
+    let verify = |name: &str| {
+        let signature = testdata(&format!("expired/{name}.jws.sig"));
+        host.command(&["verify", "--local", MANIFEST, "-s"]).arg(signature).assert()
+    };
+    verify("signature").code(14).stdout_eq(str![]).stderr_eq(str![[r#"
+error: signature [REPO]/testdata/expired/signature.jws.sig is not trusted: signature expired at [TIME], it is [TIME]
   policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
-hint: dockseal inspect a.sig
+hint: have it signed anew: dockseal sign SOURCE --expiry 720h
 
-"#]],
-    );
+"#]]);
+    verify("certificate").code(14).stdout_eq(str![]).stderr_eq(str![[r#"
+error: signature [REPO]/testdata/expired/certificate.jws.sig is not trusted: authentic timestamp: certificate "CN=short-lived,O=Notary,ST=WA,C=US" is not valid at [TIME]: it expired at [TIME]
+  policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+hint: have it signed anew, with a timestamp that outlives the certificate: dockseal sign SOURCE --timestamp-url URL --timestamp-root-cert ROOT.crt
+
+"#]]);
+    // A weaker level says what it lets pass.
+    host.policy(r#""permissive""#);
+    verify("certificate").code(0).stderr_eq(str![[r#"
+warning: authenticTimestamp was set to "log" and failed with error: authentic timestamp: certificate "CN=short-lived,O=Notary,ST=WA,C=US" is not valid at [TIME]: it expired at [TIME]
+warning: trust policy statement "all" has level permissive and does not enforce authenticTimestamp, expiry, revocation
+signer: CN=short-lived,O=Notary,ST=WA,C=US
+policy: statement "all" (permissive) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, revocation, content, userMetadata; failed: authenticTimestamp
+
+"#]]);
 }
 
 #[test]
@@ -714,7 +738,7 @@ fn freshness_and_leniency_are_options() {
         .stderr_eq(str![[r#"
 error: signature a.sig is not trusted: signature has no expiry, and --require-expiry demands one
   policy: statement "all" (audit) of [HOST]/config/trustpolicy.oci.json
-hint: dockseal inspect a.sig
+hint: have it signed anew: dockseal sign SOURCE --expiry 720h
 
 "#]]);
     host.run(&["-q", "sign", "--local", "--lenient-certs", "-e", "1h", "-o", "b.sig", MANIFEST])

@@ -166,7 +166,9 @@ pub enum ChainError {
     },
     /// A certificate is not valid at the moment that counts.
     #[error(
-        "certificate {subject:?} is not valid at {moment}, only from {not_before} to {not_after}"
+        "certificate {subject:?} is not valid at {moment}: it {}",
+        if moment > not_after { format!("expired at {not_after}") }
+        else { format!("is valid from {not_before} on") }
     )]
     NotValidAt {
         /// Subject of the certificate.
