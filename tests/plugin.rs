@@ -164,6 +164,73 @@ fn an_engine_that_fails_leaves_no_output() {
     }
 }
 
+/// Whatever is wrong, one line says how to go on, in docker's words.
+#[test]
+fn hints_are_command_lines_of_docker() {
+    let engine = engine::start(Mock { image: None, ..Mock::graph("go1.19.8", "graph-20.10-dup") });
+    let engine = engine.host();
+    let help = "docker generate manifest --help";
+    for (line, archive, said, hint) in [
+        (&[][..], None, "Usage: docker ", help),
+        (&["generate"], None, "manifest  Print", help),
+        (&["generate", "manfest"], None, "a similar subcommand exists: 'manifest'", help),
+        (&["generate", "manifest", "--bogus"], None, "unexpected argument '--bogus'", help),
+        (&["generate", "manifest", "a", "b"], None, "unexpected argument 'b'", help),
+        (&["generate", "manifest", "A B"], None, "invalid image reference \"A B\"", help),
+        (
+            &["generate", "manifest"],
+            None,
+            "the archive is empty",
+            "the tool that wrote the archive failed; save it anew: docker save IMAGE -o image.tar",
+        ),
+        (
+            &["-H", &engine, "generate", "manifest", "net-monitr:v1"],
+            None,
+            "no such image: net-monitr:v1\n  similar names: net-monitor:v1\n",
+            &format!("docker -H {engine} generate manifest net-monitor:v1"),
+        ),
+        (
+            &["-H", &engine, "generate", "manifest", "x"],
+            None,
+            "no such image: x",
+            "docker image ls",
+        ),
+        (
+            &["generate", "manifest", "--platform", "linux/s390x"],
+            Some("containerd-28-gzl"),
+            "no platform linux/s390x",
+            "choose one: docker generate manifest --platform linux/amd64",
+        ),
+        (
+            &["manifest"],
+            Some("containerd-29-partial-index"),
+            "can't be determined",
+            "name the platform to push: docker-generate manifest --platform linux/amd64",
+        ),
+        (
+            &["generate", "manifest", "-o", "none/m.json"],
+            Some("containerd-28-gzl"),
+            "none/m.json: No such file",
+            "mkdir -p none",
+        ),
+        (&["generate", "manifest", "x", "--image", "y"], None, "the image is named twice", help),
+    ] {
+        let host = Host::new("exit 1");
+        let mut command = host.command(line);
+        if let Some(name) = archive {
+            command.stdin(fs::File::open(case(name).join("image.tar")).unwrap());
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line:?}");
+        assert!(output.stdout.is_empty(), "{line:?}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains(said), "{line:?}: {stderr}");
+        assert_eq!(stderr.lines().last(), Some(&*format!("hint: {hint}")), "{line:?}: {stderr}");
+        assert_eq!(stderr.matches("hint: ").count(), 1, "{line:?}: {stderr}");
+        assert!(!stderr.contains("For more information"), "{line:?}: {stderr}");
+    }
+}
+
 #[test]
 fn docker_dials_where_the_plugin_can_not() {
     // The docker of this host connects with nothing, but it is asked as the options say.

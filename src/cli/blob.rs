@@ -237,7 +237,7 @@ impl VerifyArgs {
                 let report = report::trusted(&trusted, &policy);
                 print_trusted(printer, &what, &trusted, &policy)?;
                 if self.explain {
-                    printer.text(&verdict::tree(&what, &report).render())?;
+                    verdict::print_tree(printer, &what, &report)?;
                 }
                 Ok(printer.json(report)?)
             }
@@ -249,7 +249,7 @@ impl VerifyArgs {
                 let subject = blob.descriptor(Algorithm::Sha256, DEFAULT_MEDIA_TYPE);
                 let report = report::denied(&subject, &policy, &error);
                 if self.explain {
-                    printer.text(&verdict::tree(&what, &report).render())?;
+                    verdict::print_tree(printer, &what, &report)?;
                 }
                 let failure = verdict::denied_file(error).with_report(report);
                 Err(failure.with_detail(policy.describe()))

@@ -108,11 +108,13 @@ impl AddArgs {
         let stores = stores(context)?;
         let mut added = Vec::new();
         let mut failed = Vec::new();
+        let mut hint = None;
         for file in &self.files {
             match stores.add(&store, file) {
                 Ok(_) => added.push(file),
                 Err(error) => {
-                    failed.push(format!("{}, with error {:?}", file.display(), describe(&error)))
+                    failed.push(format!("{}, with error {:?}", file.display(), describe(&error)));
+                    hint = hint.or_else(|| Failure::from(error).hint);
                 }
             }
         }
@@ -137,7 +139,7 @@ impl AddArgs {
             store.kind()
         );
         let failure = Failure { details: failed, ..Failure::new(Exit::Unavailable, message) };
-        Err(failure.with_report(report))
+        Err(failure.with_report(report).with_hint(hint))
     }
 }
 

@@ -75,10 +75,31 @@ pub(crate) fn instead(name: &str, other: &str) -> Option<String> {
     Some(words.join(" "))
 }
 
+/// The command line once more, as root.
+#[cfg(feature = "docker")]
+pub(crate) fn as_root() -> String {
+    match words() {
+        Some(words) => format!("sudo {}", words.join(" ")),
+        None => "the same command as root".to_owned(),
+    }
+}
+
+/// The command that people call to get here.
+fn program() -> &'static str {
+    let name = called_name().unwrap_or_default();
+    let is_plugin = name.to_string_lossy().starts_with("docker-generate");
+    match is_plugin {
+        // docker passes on its own arguments, all of them.
+        true if env::args_os().any(|word| word == "generate") => "docker",
+        true => "docker-generate",
+        false => "dockseal",
+    }
+}
+
 /// The words of the command line as a shell takes them. What has a PIN in it, or what a shell would
 /// not take as it is shown, is not repeated.
 fn words() -> Option<Vec<String>> {
-    let mut words = vec!["dockseal".to_owned()];
+    let mut words = vec![program().to_owned()];
     for argument in env::args_os().skip(1) {
         let is_shown = |it: &&str| !it.contains("pin-value") && !it.contains(char::is_control);
         words.push(quoted(argument.to_str().filter(is_shown)?));

@@ -21,7 +21,7 @@ use crate::image::reference::Reference;
 use crate::load::CleanArchive;
 use crate::progress::Progress as _;
 
-use super::context::Context;
+use super::context::{self, Context};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress_bar::ProgressBar;
@@ -372,12 +372,8 @@ fn without_layers(
 ) -> Result<Generated, Failure> {
     let unknown = |why: &str| {
         let text = "an image without layers can't be saved by a graph-driver engine";
-        Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}")).with_hint(
-            Some(
-                "as root on the host of the engine: sudo dockseal sign docker-daemon:IMAGE"
-                    .to_owned(),
-            ),
-        )
+        Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}"))
+            .with_hint(Some(format!("as root on the host of the engine: {}", context::as_root())))
     };
     let named = args.push.distribution_dir.as_deref().map(Distribution::at);
     let distribution = named

@@ -17,7 +17,7 @@ use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::policy_files;
-use super::output::Verbosity;
+use super::output::{Tone, Verbosity};
 
 // Arguments of `dockseal doctor`.
 #[derive(Debug, clap::Args)]
@@ -141,9 +141,16 @@ fn report(found: &[Finding], context: &Context) -> Result<(), Failure> {
     let is_quiet = printer.verbosity() == Verbosity::Quiet;
     for finding in found.iter().filter(|it| !is_quiet || it.severity >= Severity::Warning) {
         let (area, severity) = (finding.area.as_str(), finding.severity.as_str());
-        printer.line(format_args!("{severity:<8} {area}: {}", finding.text))?;
+        let tone = match finding.severity {
+            Severity::Good => Tone::Good,
+            Severity::Note => Tone::Plain,
+            Severity::Warning => Tone::Warning,
+            Severity::Problem => Tone::Bad,
+        };
+        let rest = format_args!(" {area}: {}", finding.text);
+        printer.verdict(tone, &format!("{severity:<8}"), rest)?;
         if let Some(hint) = &finding.hint {
-            printer.line(format_args!("         hint: {hint}"))?;
+            printer.verdict(Tone::Hint, "         hint:", format_args!(" {hint}"))?;
         }
     }
     let findings: Vec<_> = found
@@ -162,7 +169,9 @@ fn report(found: &[Finding], context: &Context) -> Result<(), Failure> {
         "findings": findings,
     });
     if problems > 0 {
-        return Err(Failure::new(Exit::NotTrusted, summary).with_report(report));
+        let mut bad = found.iter().filter(|finding| finding.severity == Severity::Problem);
+        let hint = bad.find_map(|finding| finding.hint.clone());
+        return Err(Failure::new(Exit::NotTrusted, summary).with_report(report).with_hint(hint));
     }
     printer.note(summary);
     Ok(printer.json(report)?)

@@ -111,10 +111,31 @@ impl Failure {
     /// that name.
     #[must_use]
     pub(crate) fn or_nearest(self, wanted: &str, names: &[String]) -> Self {
-        match nearest(wanted, names).and_then(|near| context::instead(wanted, near)) {
-            Some(command) => self.with_hint(Some(command)),
-            None => self,
+        self.suggesting(nearest(wanted, names).and_then(|near| context::instead(wanted, near)))
+    }
+
+    /// The same failure; the hint is the command with the name that is most like the one that was
+    /// not found, or else with the first of those that there are.
+    #[must_use]
+    pub(crate) fn or_one_of(self, wanted: &str, names: &[String]) -> Self {
+        let with = |name: &String| {
+            // A digest stands behind @, a tag behind a colon.
+            context::instead(&format!("@{wanted}"), &format!(":{name}"))
+                .or_else(|| context::instead(wanted, name))
+        };
+        match nearest(wanted, names) {
+            Some(near) => self.suggesting(with(near)),
+            None => {
+                let command = names.first().and_then(with);
+                self.suggesting(command.map(|command| format!("choose one: {command}")))
+            }
         }
+    }
+
+    /// The same failure with a better hint, if there is one.
+    #[must_use]
+    pub(crate) fn suggesting(self, hint: Option<String>) -> Self {
+        if hint.is_some() { self.with_hint(hint) } else { self }
     }
 
     /// The same failure about a file that is not there: what is called alike, or what is there.

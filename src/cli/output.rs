@@ -2,17 +2,42 @@
 
 use std::borrow::Cow;
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use clap::ColorChoice;
+use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
 
 use crate::image::one_line::OneLine;
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
+/// What a word means, at a glance.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tone {
+    /// All is well.
+    Good,
+    /// Nothing to see at a glance.
+    Plain,
+    /// Not all is well.
+    Warning,
+    /// Denied, failed.
+    Bad,
+    /// How to go on.
+    Hint,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Good => AnsiColor::Green.on_default().bold(),
+            Self::Plain => Style::new(),
+            Self::Warning => AnsiColor::Yellow.on_default().bold(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+            Self::Hint => AnsiColor::Cyan.on_default().bold(),
+        }
+    }
+}
 
 /// Longest answer to a question.
 const MAX_ANSWER: u64 = 1024;
@@ -79,7 +104,9 @@ impl Printer {
     /// The same printer with other words.
     #[must_use]
     pub(crate) fn speaking(self, voice: Voice) -> Self {
-        Self { voice, ..self }
+        // notation has no colors.
+        let color = if voice == Voice::Notation { ColorChoice::Never } else { self.color };
+        Self { voice, color, ..self }
     }
 
     /// A printer of somebody whose results another one tells: it says nothing, and warns of nothing.
@@ -121,7 +148,11 @@ impl Printer {
         }
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+            Err(error) => {
+                let text = format!("standard output can't be written: {error}");
+                Err(io::Error::new(error.kind(), text))
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -131,6 +162,21 @@ impl Printer {
     /// When stdout can't be written.
     pub(crate) fn line(self, line: impl Display) -> io::Result<()> {
         self.text(&format!("{line}\n"))
+    }
+
+    /// Writes a line of the result for people to stdout, which begins with a word, or some, that say
+    /// it all at a glance.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn verdict(self, tone: Tone, verdict: &str, rest: impl Display) -> io::Result<()> {
+        if self.format == Format::Json {
+            return Ok(());
+        }
+        let (verdict, rest) = (printable(verdict), rest.to_string());
+        let is_colored = self.is_colored_on(io::stdout().is_terminal());
+        let style = if is_colored { tone.style() } else { Style::new() };
+        self.data(format!("{style}{verdict}{style:#}{}\n", printable(&rest)).as_bytes())
     }
 
     /// Writes the result for people to stdout. Programs get [`json`](Self::json) instead: a command
@@ -189,32 +235,45 @@ impl Printer {
             Voice::Dockseal => "warning:",
             Voice::Notation => "Warning:",
         };
-        self.say_labelled(label, WARNING, text);
+        self.say_labelled(label, Tone::Warning, text);
     }
 
     /// Reports an error and how to go on, on stderr.
     pub(crate) fn error(self, text: impl Display, details: &[String], hint: Option<&str>) {
         if self.voice == Voice::Notation {
             details.iter().map(String::as_str).chain(hint).for_each(|line| self.detail(line));
-            return self.say_labelled("Error:", ERROR, text);
+            return self.say_labelled("Error:", Tone::Bad, text);
         }
-        self.say_labelled("error:", ERROR, text);
+        self.say_labelled("error:", Tone::Bad, text);
         for detail in details.iter().filter(|_| !self.muted) {
             say(format_args!("  {}", detail.replace('\n', "\n  ")));
         }
         if let Some(hint) = hint {
-            self.say_labelled("hint:", HINT, hint);
+            self.say_labelled("hint:", Tone::Hint, hint);
         }
     }
 
-    /// Reports arguments that are wrong, in clap's words, and how to go on.
-    pub(crate) fn usage(self, text: &str, hint: &str) {
-        // It has colors of its own, and repeats nothing but the command line.
-        let _ = writeln!(io::stderr().lock(), "{text}");
-        self.say_labelled("hint:", HINT, hint);
+    /// Writes help that was asked for to stdout, in clap's words.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn help(self, text: &StyledStr) -> io::Result<()> {
+        let is_colored = self.is_colored_on(io::stdout().is_terminal());
+        let text = if is_colored { text.ansi().to_string() } else { text.to_string() };
+        self.data(text.as_bytes())
     }
 
-    fn say_labelled(self, label: &str, style: Style, text: impl Display) {
+    /// Reports arguments that are wrong, in clap's words, and how to go on.
+    pub(crate) fn usage(self, text: &StyledStr, hint: &str) {
+        let text = if self.is_colored() { text.ansi().to_string() } else { text.to_string() };
+        // The hint says it better.
+        let (text, _) = text.split_once("For more information").unwrap_or((&text, ""));
+        // It has colors of its own, and repeats nothing but the command line.
+        let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+        self.say_labelled("hint:", Tone::Hint, hint);
+    }
+
+    fn say_labelled(self, label: &str, tone: Tone, text: impl Display) {
         if self.muted {
             return;
         }
@@ -225,22 +284,23 @@ impl Printer {
             Voice::Notation => text.to_string(),
         };
         let text = printable(&text);
-        let _ = if self.is_colored() {
-            writeln!(io::stderr().lock(), "{style}{label}{style:#} {text}")
-        } else {
-            writeln!(io::stderr().lock(), "{label} {text}")
-        };
+        let style = if self.is_colored() { tone.style() } else { Style::new() };
+        let _ = writeln!(io::stderr().lock(), "{style}{label}{style:#} {text}");
     }
 
-    /// Whether messages are colored.
+    /// Whether messages on stderr are colored.
     pub(crate) fn is_colored(self) -> bool {
-        // https://no-color.org: any value but the empty one.
-        let unwanted = || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let incapable = || env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+        self.is_colored_on(io::stderr().is_terminal())
+    }
+
+    fn is_colored_on(self, is_terminal: bool) -> bool {
+        let variable = |name| env::var_os(name);
         match self.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => io::stderr().is_terminal() && !unwanted() && !incapable(),
+            ColorChoice::Auto => {
+                is_terminal && wants_colors(variable("NO_COLOR"), variable("TERM"))
+            }
         }
     }
 
@@ -267,6 +327,12 @@ impl Printer {
             _ => Answer::No,
         })
     }
+}
+
+/// Whether a terminal is to be colored, by the values of `NO_COLOR` and `TERM`.
+fn wants_colors(no_color: Option<OsString>, term: Option<OsString>) -> bool {
+    // https://no-color.org: any value but the empty one.
+    no_color.is_none_or(|value| value.is_empty()) && term.is_some_and(|name| name != "dumb")
 }
 
 /// What would garble a terminal is not sent there.
@@ -345,6 +411,29 @@ mod tests {
         ] {
             assert_eq!(is_binary(bytes), binary, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn colors_are_for_terminals_that_have_them_and_users_who_want_them() {
+        for (no_color, term, colored) in [
+            (None, Some("xterm"), true),
+            (Some(""), Some("xterm"), true),
+            (Some("1"), Some("xterm"), false),
+            (Some("0"), Some("xterm"), false),
+            (None, Some("dumb"), false),
+            (None, None, false),
+        ] {
+            let is = wants_colors(no_color.map(Into::into), term.map(Into::into));
+            assert_eq!(is, colored, "{no_color:?} {term:?}");
+        }
+        let printer = Printer::new(Verbosity::Normal, Format::Text);
+        for (color, on_terminal) in [(ColorChoice::Always, true), (ColorChoice::Never, false)] {
+            assert_eq!(printer.with_color(color).is_colored_on(true), on_terminal);
+            assert_eq!(printer.with_color(color).is_colored_on(false), on_terminal);
+        }
+        assert!(!printer.is_colored_on(false), "a pipe");
+        let notation = printer.with_color(ColorChoice::Always).speaking(Voice::Notation);
+        assert!(!notation.is_colored_on(true), "notation has no colors");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::output::{Printer, Verbosity};
 use super::report::{self, PolicyInfo};
 use super::subject::Subject;
+use super::verdict::print_verified;
 
 /// Which manifests have to be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -157,10 +158,8 @@ pub(super) fn verify(
                 if printer.verbosity() == Verbosity::Quiet {
                     printer.line(digest)?;
                 } else {
-                    printer.line(format_args!(
-                        "Successfully verified signature for {} ({kind})",
-                        subject.reference_of(&part.descriptor)
-                    ))?;
+                    let reference = subject.reference_of(&part.descriptor);
+                    print_verified(printer, format_args!("{reference} ({kind})"))?;
                 }
                 trusted.push(*signature);
             }

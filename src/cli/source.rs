@@ -27,7 +27,7 @@ use crate::store::containerd::ContainerdSignatures;
 use crate::store::layout::OciLayout;
 
 use super::containerd::ContainerdArgs;
-use super::context::Context;
+use super::context::{self, Context};
 use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -490,7 +490,10 @@ fn image_that_is_no_file(path: &Path) -> Option<String> {
     let name = path.to_str()?;
     let is_archive_name = || ARCHIVE_NAMES.iter().any(|ending| name.ends_with(ending));
     let is_image = !path.exists() && !is_archive_name() && name.parse::<Reference>().is_ok();
-    is_image.then(|| format!("dockseal manifest docker-daemon:{name}"))
+    let engine = format!("docker-daemon:{name}");
+    is_image.then(|| {
+        context::instead(name, &engine).unwrap_or_else(|| format!("dockseal manifest {engine}"))
+    })
 }
 
 fn no_daemon(transport: &str, name: &str) -> Failure {

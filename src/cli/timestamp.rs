@@ -23,6 +23,7 @@ use super::authority::AuthorityArgs;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output::Tone;
 use super::output_file::write_data;
 use super::read_input;
 use super::subject::{Subject, in_layout};
@@ -268,14 +269,15 @@ fn report(
     verdict: &str,
     timestamps: &[(&Path, VerifiedTimestamp)],
 ) -> Result<(), Failure> {
-    let what = match verdict {
-        "trusted" => "Successfully verified timestamp of",
-        _ => "Successfully timestamped",
+    let (what, of) = match verdict {
+        "trusted" => ("Successfully verified timestamp", " of"),
+        _ => ("Successfully timestamped", ""),
     };
     let mut told = Vec::new();
     for (location, timestamp) in timestamps {
         let (time, by) = (timestamp.generated(), timestamp.chain().leaf().subject());
-        context.printer.line(format_args!("{what} {}: {time} by {by}", location.display()))?;
+        let rest = format_args!("{of} {}: {time} by {by}", location.display());
+        context.printer.verdict(Tone::Good, what, rest)?;
         told.push(json!({
             "location": location,
             "time": time.to_string(),

@@ -22,23 +22,25 @@ pub(super) fn command(matches: &ArgMatches) -> String {
 
 /// Tells what is wrong with the arguments, or the help that was asked for; the exit code.
 pub(super) fn tell(error: &clap::Error) -> Exit {
-    if !error.use_stderr() {
-        // The text goes where clap wants it; if that place is gone nobody listens.
-        let _ = error.print();
-        return Exit::Ok;
-    }
     let words = context::arguments();
     let printer = printer(&words);
-    let text = error.render();
-    let text = if printer.is_colored() { text.ansi().to_string() } else { text.to_string() };
-    let (text, _) = text.split_once("For more information").unwrap_or((&text, ""));
+    if !error.use_stderr() {
+        return match printer.help(&error.render()) {
+            Ok(()) => Exit::Ok,
+            Err(error) => {
+                let failure = Failure::from(error).hinting("help");
+                printer.error(&failure.message, &failure.details, failure.hint().as_deref());
+                failure.exit
+            }
+        };
+    }
     let mut failure = Failure::usage("");
     let help = match called(&words).as_str() {
         "" => "dockseal --help".to_owned(),
         command => format!("dockseal {command} --help"),
     };
     failure.hint = Some(help);
-    printer.usage(text.trim_end(), failure.hint.as_deref().unwrap_or_default());
+    printer.usage(&error.render(), failure.hint.as_deref().unwrap_or_default());
     let plain = error.render().to_string();
     let mut lines = plain.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();

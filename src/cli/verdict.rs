@@ -3,6 +3,7 @@
 //! The verdict comes first, and with it what it is about; then the signer, the policy, what was
 //! checked and how the content is tied to what is signed.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::verify::{CandidateError, CheckStatus, FailureClass, TrustedSignature,
 
 use super::context::quoted;
 use super::failure::Failure;
-use super::output::{Printer, Verbosity, table};
+use super::output::{Printer, Tone, Verbosity, table};
 use super::report::{self, PolicyInfo};
 use super::subject::{ContentSeen, Subject};
 use super::tree::Tree;
@@ -60,7 +61,12 @@ pub(super) fn denied_file(error: VerifyError) -> Failure {
         VerifyError::NoneTrusted { best, .. } => Some(best.location.clone()),
         _ => None,
     };
-    showing(error.into(), location)
+    let failure = Failure::from(error);
+    let hint = failure
+        .hint
+        .as_ref()
+        .map(|hint| hint.replace("dockseal sign SOURCE", "dockseal blob sign FILE"));
+    showing(failure.with_hint(hint), location)
 }
 
 /// The same failure; where nothing else helps, what the signature says may.
@@ -97,21 +103,22 @@ fn why_other(subject: &Subject, signed: &Descriptor) -> Option<(String, String)>
         }
         _ => {}
     }
-    let docker = [media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST_LIST];
-    let is_docker = docker.contains(&signed.media_type.as_str());
+    // Whether it is the same image only its blobs could tell, and they are not signed.
     match &subject.image.as_ref()?.origin {
-        Origin::Rendered(_) if !is_docker => Some((
-            "the signature is for what a containerd store keeps, this is what a graph-driver engine \
-             pushes"
+        Origin::Rendered(_) => Some((
+            "this manifest is what a graph-driver engine pushes; if the same image was signed in a \
+             containerd store, that has another one of it"
                 .to_owned(),
             "--manifest FILE".to_owned(),
         )),
-        Origin::Stored | Origin::Imported if is_docker => Some((
-            "the signature is for what a graph-driver engine pushes, this is what a containerd store \
-             keeps"
-                .to_owned(),
-            "--push-from graph".to_owned(),
-        )),
+        Origin::Stored | Origin::Imported if signed.media_type == media_type::DOCKER_MANIFEST => {
+            Some((
+                "this manifest is what a containerd store keeps; if the same image was signed for a \
+                 graph-driver engine, that pushes another one of it"
+                    .to_owned(),
+                "--push-from graph".to_owned(),
+            ))
+        }
         _ => None,
     }
 }
@@ -164,7 +171,7 @@ pub(super) fn print_trusted(
         let status = check.status.as_str();
         printer.detail(format_args!("{}: {status}: {}", check.id, check.evidence));
     }
-    printer.line(format_args!("Successfully verified signature for {what}"))?;
+    print_verified(printer, what)?;
     print_metadata(printer, trusted)?;
     if trusted.cosigners().is_empty() {
         printer.note(format_args!("signer: {}", trusted.signer()));
@@ -177,6 +184,12 @@ pub(super) fn print_trusted(
     printer.note(policy.describe());
     printer.note(format_args!("checked: {}", checked(trusted)));
     Ok(())
+}
+
+/// The verdict on what is trusted, in notation's words.
+pub(super) fn print_verified(printer: Printer, what: impl Display) -> Result<(), Failure> {
+    let verdict = "Successfully verified signature";
+    Ok(printer.verdict(Tone::Good, verdict, format_args!(" for {what}"))?)
 }
 
 /// The checks that passed, and those that the policy left out or let fail.
@@ -272,13 +285,25 @@ pub(super) fn print_skipped(
     ));
     printer.note(policy.describe());
     printer.json(report::skipped(subject, policy))?;
-    Ok(printer.line(format_args!(
-        "Trust policy is configured to skip signature verification for {what}"
-    ))?)
+    let verdict = "Trust policy is configured to skip signature verification";
+    Ok(printer.verdict(Tone::Warning, verdict, format_args!(" for {what}"))?)
+}
+
+/// Shows a report as a tree; its first word is the verdict.
+pub(super) fn print_tree(printer: Printer, what: &str, report: &Value) -> Result<(), Failure> {
+    let tree = tree(what, report).render();
+    let verdict = text(&report["verdict"]);
+    let tone = match verdict.as_str() {
+        "trusted" => Tone::Good,
+        "skipped" => Tone::Warning,
+        _ => Tone::Bad,
+    };
+    let rest = tree.strip_prefix(&verdict).unwrap_or(&tree);
+    Ok(printer.verdict(tone, &verdict, rest.trim_end_matches('\n'))?)
 }
 
 /// A report as a tree.
-pub(super) fn tree(what: &str, report: &Value) -> Tree {
+fn tree(what: &str, report: &Value) -> Tree {
     let verdict = text(&report["verdict"]);
     let label = match what {
         "" => verdict,

@@ -266,7 +266,7 @@ impl VerifyArgs {
         context: &Context,
     ) -> Result<(), Failure> {
         if self.explain {
-            context.printer.text(&verdict::tree(what, report).render())?;
+            verdict::print_tree(context.printer, what, report)?;
         }
         Ok(())
     }

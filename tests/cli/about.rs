@@ -209,6 +209,72 @@ fn colors_are_for_terminals_or_on_demand() {
     assert!(colored.starts_with("\u{1b}[") && colored.contains("hint:\u{1b}[0m "), "{colored:?}");
 }
 
+/// The verdict can be seen at a glance, on stdout too; what is piped is plain.
+#[test]
+fn verdicts_are_colored() {
+    const GREEN: &str = "\u{1b}[1m\u{1b}[32m";
+    const YELLOW: &str = "\u{1b}[1m\u{1b}[33m";
+    const RED: &str = "\u{1b}[1m\u{1b}[31m";
+    const CYAN: &str = "\u{1b}[1m\u{1b}[36m";
+    const END: &str = "\u{1b}[0m";
+    let host = Host::ready();
+    host.write("image.tar", fs::read(archive("containerd-28-gzl")).unwrap());
+    host.write("other.tar", fs::read(archive("containerd-28-dup")).unwrap());
+    host.run(&["sign", "image.tar", "-o", "a.sig"]).code(0);
+    // Both streams as a terminal has them.
+    let said = |line: &[&str], color: &str, code: i32| {
+        let line = [line, &["--color", color]].concat();
+        let run = host.command(&line).env("DOCKER_HOST", "unix:///nonexistent.sock");
+        let run = run.env("TERM", "xterm").env("NO_COLOR", "1").stderr_to_stdout();
+        String::from_utf8(run.assert().code(code).get_output().stdout.clone()).unwrap()
+    };
+    let verify = &["verify", "image.tar", "-s", "a.sig"][..];
+    let denied = &["verify", "other.tar", "-s", "a.sig"][..];
+    let many = &["verify", "image.tar", "other.tar", "-s", "a.sig"][..];
+    for (line, code, parts) in [
+        (verify, 0, vec![format!("{GREEN}Successfully verified signature{END} for image.tar@")]),
+        (denied, 13, vec![format!("{RED}error:{END} content"), format!("{CYAN}hint:{END} ")]),
+        (
+            many,
+            13,
+            vec![
+                format!("{GREEN}trusted  {END} image.tar@"),
+                format!("{RED}denied   {END} other.tar\n"),
+            ],
+        ),
+        (
+            &["verify", "image.tar", "-s", "a.sig", "--explain"],
+            0,
+            vec![format!("{GREEN}trusted{END}: image.tar@")],
+        ),
+        (
+            &["doctor"],
+            0,
+            vec![
+                format!("{GREEN}ok      {END} clock: "),
+                format!("{YELLOW}warning {END} keys: "),
+                format!("{CYAN}         hint:{END} chmod "),
+                "note     containerd: ".to_owned(),
+            ],
+        ),
+        (&["version", "--help"], 0, vec!["\u{1b}[1m".to_owned()]),
+    ] {
+        let colored = said(line, "always", code);
+        for part in parts {
+            assert!(colored.contains(&part), "{line:?}: {part:?}: {colored:?}");
+        }
+        for when in ["never", "auto"] {
+            let plain = said(line, when, code);
+            assert!(!plain.contains('\u{1b}'), "{line:?} {when}: {plain:?}");
+        }
+    }
+    host.policy(r#""permissive""#);
+    assert!(said(verify, "always", 0).contains(&format!("{YELLOW}warning:{END} ")));
+    // Programs get no colors.
+    let json = said(&["-q", "verify", "image.tar", "-s", "a.sig", "--format=json"], "always", 0);
+    assert!(json.ends_with("\n}\n") && !json.contains("\u{1b}[1m\u{1b}[32m"), "{json:?}");
+}
+
 #[test]
 fn manual_pages() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -266,7 +266,8 @@ fn failures_of_the_engine() {
         .stdout_eq("")
         .stderr_eq(str![[r#"
 error: no such image: net-monitr:v1
-hint: similar names: net-monitor:v1; docker image ls
+  similar names: net-monitor:v1
+hint: dockseal manifest docker-daemon:net-monitor:v1
 
 "#]]);
     run(&host, &engine, &["manifest", "docker-daemon:other:v1"]).code(20).stderr_eq(str![[r#"
@@ -340,7 +341,7 @@ fn an_image_without_layers_is_only_its_config() {
     let line = ["manifest", "docker-daemon:zero:1"];
     run(&host, &engine, &line).code(17).stdout_eq("").stderr_eq(str![[r#"
 error: an image without layers can't be saved by a graph-driver engine, and its config can't be read: [..]
-hint: as root on the host of the engine: sudo dockseal sign docker-daemon:IMAGE
+hint: as root on the host of the engine: sudo dockseal manifest docker-daemon:zero:1
 
 "#]]);
     let directory = host.path("root/image/vfs/imagedb/content/sha256");

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use dockseal::cli::exit::Exit;
 
 use crate::{Host, MANIFEST, data};
 
@@ -81,11 +83,53 @@ const CASES: &[Case] = &[
     ("digest altered.tar", 13, &["altered.tar: ", "does not match: expected sha256:", "hint: "]),
     ("attach image.sig --to other.tar", 13, &["sha256:", "hint: "]),
     // Expired.
-    ("verify image.tar -s image.sig --require-expiry", 14, &["expiry", "hint: dockseal"]),
+    (
+        "verify image.tar -s image.sig --require-expiry",
+        14,
+        &[
+            "no expiry",
+            "--require-expiry",
+            "hint: have it signed anew: dockseal sign SOURCE --expiry",
+        ],
+    ),
+    (
+        "verify --local net-monitor_v1.json -s expired.sig",
+        14,
+        &[
+            "signature expired at 2026-01-01T13:00:00Z, it is 20",
+            "hint: have it signed anew: dockseal sign SOURCE --expiry 720h",
+        ],
+    ),
+    (
+        "verify --local net-monitor_v1.json -s expired-certificate.sig",
+        14,
+        &[
+            "certificate \"CN=short-lived,O=Notary,ST=WA,C=US\" is not valid at 20",
+            "Z: it expired at 2026-01-02T00:00:00Z",
+            "hint: have it signed anew, with a timestamp that outlives the certificate: dockseal sign",
+        ],
+    ),
     (
         "timestamp verify blob.sig --timestamp-root-cert root.crt",
         14,
         &["leads to no trusted root", "hint: dockseal"],
+    ),
+    // Revoked, or not known whether.
+    (
+        "verify --local net-monitor_v1.json -s revocable.sig",
+        15,
+        &[
+            "\"CN=revocable,O=Notary,ST=WA,C=US\" revocation status is unknown",
+            "hint: dockseal crl import --url http://crl.example/root.crl FILE.crl",
+        ],
+    ),
+    (
+        "verify --local net-monitor_v1.json -s revocable.sig --crl revoked.crl",
+        15,
+        &[
+            "\"CN=revocable,O=Notary,ST=WA,C=US\" is revoked",
+            "hint: dockseal inspect revocable.sig",
+        ],
     ),
     // Malformed.
     (
@@ -158,12 +202,51 @@ const CASES: &[Case] = &[
         &["none/m.json", "No such file", "hint: mkdir -p none"],
     ),
     ("digest image.tar --platform linux/s390x", 20, &["linux/s390x", "hint: "]),
-    ("digest app:1", 20, &["app:1", "hint: dockseal manifest docker-daemon:app:1"]),
+    // A tag against a digest.
+    (
+        "digest docker-archive:other.tar:lab/build@sha256:\
+         09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707",
+        20,
+        &[
+            "it holds lab/build:1",
+            "archives have tags and image IDs; only those of containerd stores have the digests",
+            "hint: dockseal digest docker-archive:other.tar:lab/build:1\n",
+        ],
+    ),
+    (
+        "digest oci-archive:image.tar@sha256:\
+         09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707",
+        20,
+        &[
+            "archives have tags and image IDs; only those of containerd stores have the digests",
+            "hint: choose one: dockseal digest oci-archive:image.tar:lab/gzl:1\n",
+        ],
+    ),
+    ("digest oci:lay:v21", 20, &["it holds v1", "hint: choose one: dockseal digest oci:lay:v1\n"]),
+    (
+        "verify --oci-layout lay@v1",
+        2,
+        &["expected a reference such as DIR:TAG", "hint: dockseal verify --oci-layout lay:v1\n"],
+    ),
+    (
+        "verify --oci-layout lay:sha256:\
+         09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707",
+        20,
+        &[
+            "lay:sha256 is not an OCI layout",
+            "a digest stands behind @, a tag behind a colon",
+            "hint: dockseal verify --oci-layout lay@sha256:09ade42f",
+        ],
+    ),
+    ("digest app:1", 20, &["app:1", "hint: dockseal digest docker-daemon:app:1"]),
 ];
 
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
 fn archive(case: &str) -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/docker");
-    fs::read(root.join(case).join("image.tar")).unwrap()
+    fs::read(testdata("docker").join(case).join("image.tar")).unwrap()
 }
 
 fn host() -> Host {
@@ -192,6 +275,21 @@ fn host() -> Host {
     host.write("altered.tar", altered);
     fs::copy(data("valid/root.crt"), host.path("root.crt")).unwrap();
     fs::copy(data("valid/ts/blob.txt.jws.sig"), host.path("blob.sig")).unwrap();
+    for (from, to) in [
+        ("expired/expiring-root.crt", "expiring.crt"),
+        ("expired/signature.jws.sig", "expired.sig"),
+        ("expired/certificate.jws.sig", "expired-certificate.sig"),
+        ("crl/root.crt", "revoking.crt"),
+        ("crl/revoked.crl", "revoked.crl"),
+        ("crl/leaf.key", "revocable.key"),
+        ("crl/leaf.chain.crt", "revocable.crt"),
+    ] {
+        fs::copy(testdata(from), host.path(to)).unwrap();
+    }
+    host.run(&["cert", "add", "-t", "ca", "-s", "notary", "expiring.crt", "revoking.crt"]).code(0);
+    let key = ["--key-file", "revocable.key", "--cert-file", "revocable.crt"];
+    let sign = ["sign", "--local", MANIFEST, "-o", "revocable.sig"];
+    host.run(&[&sign[..], &key].concat()).code(0);
     host.plugin("good", &serde_json::json!({"capabilities": [crate::plugins::RAW]}));
     host
 }
@@ -214,8 +312,27 @@ fn every_failure_says_what_and_where_and_what_helps() {
         }
         codes.insert(*code);
     }
-    // 15 is in crl.rs, 1 is what should not happen.
-    assert_eq!(codes, BTreeSet::from([2, 10, 11, 12, 13, 14, 16, 17, 20]));
+    codes.extend(outcomes_that_should_not_happen(&host));
+    let all = Exit::ALL.map(|exit| i32::from(exit.code()));
+    assert_eq!(codes, all.into_iter().filter(|code| *code != 0).collect());
+}
+
+/// What ends with 1: the result can't be written to where it is wanted.
+fn outcomes_that_should_not_happen(host: &Host) -> [i32; 1] {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = std::process::Command::new(snapbox::cmd::cargo_bin!("dockseal"))
+        .args(["digest", "image.tar"])
+        .current_dir(host.path(""))
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(
+        said,
+        "error: standard output can't be written: No space left on device (os error 28)\n\
+         hint: df -h\n"
+    );
+    [run.status.code().unwrap()]
 }
 
 /// A hint that repeats the command can be pasted: with the files that are there, it works.
@@ -264,4 +381,44 @@ fn why_it_is_another_manifest_is_said() {
     );
     let platform = said(&["verify", "index.tar", "--platform", "linux/amd64", "-s", "index.sig"]);
     assert!(platform.contains("for an index of several platforms"), "{platform}");
+}
+
+/// One image, built once and saved by a graph-driver engine and by one with a containerd store: what
+/// a push sends differs, and the explanation leads to what is signed.
+#[test]
+fn stores_of_two_engines_have_two_manifests_of_an_image() {
+    let host = Host::ready();
+    for (name, case) in [("graph", "graph-20.10-dup"), ("store", "containerd-28-dup")] {
+        host.write(&format!("{name}.tar"), archive(case));
+        let manifest = fs::read(testdata("docker").join(case).join("pushed-manifest.json"));
+        host.write(&format!("{name}.json"), manifest.unwrap());
+        let [archive, signature] = ["tar", "sig"].map(|end| format!("{name}.{end}"));
+        host.run(&["sign", &archive, "-o", &signature]).code(0);
+    }
+    let said = |arguments: &[&str]| {
+        let output = host.run(arguments).code(13).stdout_eq("").get_output().stderr.clone();
+        String::from_utf8(output).unwrap()
+    };
+    let store = said(&["verify", "store.tar", "-s", "graph.sig"]);
+    for part in [
+        "signed: sha256:a396e62de3a778a2ea2b26c4602184997f81356fae79a854bd1e83eeab10a42b",
+        "found:  sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259",
+        "this manifest is what a containerd store keeps; if the same image was signed for a \
+         graph-driver engine, that pushes another one of it",
+        "hint: dockseal verify store.tar -s graph.sig --push-from graph\n",
+    ] {
+        assert!(store.contains(part), "{part}: {store}");
+    }
+    host.run(&["verify", "store.tar", "-s", "graph.sig", "--push-from", "graph"]).code(0);
+    let graph = said(&["verify", "graph.tar", "-s", "store.sig"]);
+    for part in [
+        "signed: sha256:21111d66fe15477330df761b1b8892df9e0047c4c14f3991e7812127bab3a259",
+        "found:  sha256:a396e62de3a778a2ea2b26c4602184997f81356fae79a854bd1e83eeab10a42b",
+        "this manifest is what a graph-driver engine pushes; if the same image was signed in a \
+         containerd store, that has another one of it",
+        "hint: dockseal verify graph.tar -s store.sig --manifest FILE\n",
+    ] {
+        assert!(graph.contains(part), "{part}: {graph}");
+    }
+    host.run(&["verify", "graph.tar", "-s", "store.sig", "--manifest", "store.json"]).code(0);
 }

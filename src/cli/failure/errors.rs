@@ -41,7 +41,8 @@ impl From<io::Error> for Failure {
             return Self::of(Exit::Usage, &error)
                 .with_hint(Some("write it to a file: --output FILE".to_owned()));
         }
-        Self::of(Exit::Internal, &error)
+        let hint = (error.kind() == io::ErrorKind::StorageFull).then(|| "df -h".to_owned());
+        Self::of(Exit::Internal, &error).with_hint(hint)
     }
 }
 
@@ -127,6 +128,21 @@ impl From<LayoutError> for Failure {
                 [only] => failure.with_hint(instead(tag, only)),
                 known => failure.or_nearest(tag, known),
             },
+            LayoutError::Reference { found } => match found.rsplit_once('@') {
+                Some((path, tag)) if !path.is_empty() && !tag.is_empty() && !tag.contains(':') => {
+                    failure.suggesting(instead(found, &format!("{path}:{tag}")))
+                }
+                _ => failure,
+            },
+            LayoutError::NotALayout { path } => {
+                let path = path.to_string_lossy();
+                match path.strip_suffix(":sha256") {
+                    Some(layout) => failure
+                        .with_detail("a digest stands behind @, a tag behind a colon")
+                        .suggesting(instead(&format!("{path}:"), &format!("{layout}@sha256:"))),
+                    None => failure,
+                }
+            }
             LayoutError::TwoTags { tag, first, .. } => {
                 let tag = format!(":{tag}");
                 failure.with_hint(instead(&tag, &format!("@{first}")))
@@ -310,7 +326,16 @@ impl From<generate::GenerateError> for Failure {
         let hint = error.hint().or_else(|| anew().map(str::to_owned));
         let failure = Self::of(exit, &error).with_hint(hint);
         match &error {
-            E::NoSuchImage { wanted, available } => failure.or_nearest(wanted, available),
+            E::NoSuchImage { wanted, available } => {
+                let failure = match wanted.contains("sha256:") {
+                    true => failure.with_detail(
+                        "archives have tags and image IDs; only those of containerd stores have the \
+                         digests of manifests",
+                    ),
+                    false => failure,
+                };
+                failure.or_one_of(wanted, available)
+            }
             _ => failure,
         }
     }
@@ -338,7 +363,20 @@ impl From<EngineError> for Failure {
             EngineError::Podman => Exit::NotDeterminable,
             _ => Exit::Unavailable,
         };
-        Self::of(exit, &error).with_hint(error.hint())
+        let failure = Self::of(exit, &error).with_hint(error.hint());
+        match &error {
+            EngineError::NoSuchImage { name, similar } if !similar.is_empty() => {
+                let names = format!("similar names: {}", similar.join(", "));
+                let failure = match name.contains('@') {
+                    true => failure.with_detail(
+                        "an engine knows the digest of what it pulled or pushed, of nothing else",
+                    ),
+                    false => failure,
+                };
+                failure.with_detail(names).or_nearest(name, similar)
+            }
+            _ => failure,
+        }
     }
 }
 

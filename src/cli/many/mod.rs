@@ -268,9 +268,10 @@ impl VerifyManyArgs {
         if printer.format() == Format::Text {
             let digest = outcome.digest.as_ref().filter(|_| outcome.failure.is_none());
             let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
-            let verdict = outcome.verdict.as_str();
+            let verdict = format!("{:<9}", outcome.verdict.as_str());
             if printer.verbosity() > Verbosity::Quiet || outcome.failure.is_some() {
-                printer.line(format_args!("{verdict:<9} {}{digest}", outcome.name))?;
+                let rest = format_args!(" {}{digest}", outcome.name);
+                printer.verdict(outcome.verdict.tone(), &verdict, rest)?;
             }
         }
         if outcome.verdict != Verdict::Error {
@@ -323,7 +324,8 @@ impl VerifyManyArgs {
             });
         } else if printer.verbosity() > Verbosity::Quiet {
             for outcome in outcomes.iter().filter(|it| it.verdict == Verdict::NotTried) {
-                printer.line(format_args!("{:<9} {}", "not tried", outcome.name))?;
+                let rest = format_args!(" {}", outcome.name);
+                printer.verdict(outcome.verdict.tone(), "not tried", rest)?;
             }
             let counts = Verdict::ALL.map(|verdict| (count(verdict), verdict.as_str()));
             let counts = counts.iter().filter(|(count, _)| *count > 0);

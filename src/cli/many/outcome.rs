@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::output::Tone;
 use crate::image::digest::Digest;
 
 /// How it ended.
@@ -52,6 +53,15 @@ impl Verdict {
             Self::Denied => "denied",
             Self::Error => "error",
             Self::NotTried => "not-tried",
+        }
+    }
+
+    /// What it means, at a glance.
+    pub(super) fn tone(self) -> Tone {
+        match self {
+            Self::Trusted => Tone::Good,
+            Self::Skipped | Self::NotTried => Tone::Warning,
+            Self::Denied | Self::Error => Tone::Bad,
         }
     }
 }

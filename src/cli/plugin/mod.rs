@@ -26,6 +26,9 @@ use super::source::{ImageArgs, Question, Source, stdin};
 /// What `docker` asks every plugin for; compiled in, since it must touch nothing.
 const METADATA: &str = include_str!("../../../plugin-manifests/docker-generate.json");
 
+/// What helps with wrong arguments.
+const HELP: &str = "docker generate manifest --help";
+
 /// Generate the exact manifest that docker push would send
 #[derive(Debug, Parser)]
 #[command(
@@ -184,9 +187,12 @@ pub fn main() -> ExitCode {
             return exit(printer.line(format_args!("docker-generate {version}")).is_ok());
         }
         Err(error) => {
-            // The text goes where clap wants it; if that place is gone nobody listens.
-            let _ = error.print();
-            return exit(!error.use_stderr());
+            let printer = Printer::new(Verbosity::Normal, Format::Text);
+            if !error.use_stderr() {
+                return exit(printer.help(&error.render()).is_ok());
+            }
+            printer.usage(&error.render(), HELP);
+            return exit(false);
         }
     };
     let (Top::Generate { command: Command::Manifest(args) } | Top::Manifest(args)) = cli.command;
@@ -201,7 +207,7 @@ pub fn main() -> ExitCode {
     match args.run(&cli.globals, &context) {
         Ok(()) => exit(true),
         Err(failure) => {
-            printer.error(&failure.message, &failure.details, failure.hint.as_deref());
+            printer.error(&failure.message, &failure.details, Some(&hint(&failure)));
             exit(false)
         }
     }
@@ -218,6 +224,19 @@ pub(super) fn manual() -> Vec<clap::Command> {
         .into_iter()
         .filter_map(|(name, command)| Some(command?.clone().display_name(name)))
         .collect()
+}
+
+/// What helps, as a command line of docker.
+fn hint(failure: &Failure) -> String {
+    let hint = failure.hint().unwrap_or_else(|| match failure.exit {
+        Exit::Usage => HELP.to_owned(),
+        Exit::Malformed | Exit::ContentMismatch | Exit::NotDeterminable => {
+            "docker save IMAGE | docker generate manifest".to_owned()
+        }
+        _ => "docker info".to_owned(),
+    });
+    // What others have to say of archives on standard input.
+    hint.replace("dockseal manifest -", "docker generate manifest")
 }
 
 /// A plugin's exit status is 0 or 1.

@@ -140,10 +140,7 @@ impl EngineError {
                 }
                 _ => "docker context ls, and look at $DOCKER_HOST".to_owned(),
             }),
-            Self::NoSuchImage { similar, .. } => Some(match similar.as_slice() {
-                [] => "docker image ls".to_owned(),
-                names => format!("similar names: {}; docker image ls", names.join(", ")),
-            }),
+            Self::NoSuchImage { .. } => Some("docker image ls".to_owned()),
             Self::Podman => Some("podman save IMAGE | dockseal manifest - --push-from graph".to_owned()),
             _ => None,
         }
