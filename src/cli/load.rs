@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::content::archive::{self, Archive, Jobs, NoEncoders, Work};
 use crate::content::containerd::Namespace;
@@ -18,10 +18,9 @@ use super::context::Context;
 use super::daemon;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::Format;
 use super::progress_bar::ProgressBar;
 use super::source::Source;
-use super::verify::VerifyArgs;
+use super::verify::{Done, VerifyArgs};
 
 /// containerd's namespace where none is named.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -109,19 +108,20 @@ impl LoadArgs {
         names: &Names,
         bar: &ProgressBar,
         context: &Context,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Done, Failure> {
         if let Some(output) = &self.output {
             let clean = CleanArchive::of(archive, image, names)?;
             self.refuse_overwriting(output)?;
             let mut file = AtomicFile::create(output, Mode::Public)?;
             clean.write_to(io::BufWriter::with_capacity(1 << 20, &mut file), bar)?;
             file.commit()?;
-            bar.clear();
-            self.say(context, format_args!("Written to {}", output.display()))?;
-            return Ok(json!({"output": output, "names": clean.names()}));
+            return Ok(Done {
+                report: json!({"output": output, "names": clean.names()}),
+                lines: vec![format!("Written to {}", output.display())],
+            });
         }
         let names = names.of(image);
-        let into = match self.into.unwrap_or(Engine::Docker) {
+        let report = match self.into.unwrap_or(Engine::Docker) {
             Engine::Docker => {
                 let clean = CleanArchive::of(archive, image, &Names::Given(names.to_vec()))?;
                 let endpoint = daemon::load(&clean, image, bar, context)?;
@@ -133,14 +133,11 @@ impl LoadArgs {
                 json!({"engine": "containerd", "namespace": namespace.as_str(), "names": names})
             }
         };
-        bar.clear();
-        for name in names {
-            self.say(context, format_args!("Loaded {}", name.familiar()))?;
-        }
-        if names.is_empty() {
-            self.say(context, format_args!("Loaded {}", image.descriptor.digest))?;
-        }
-        Ok(into)
+        let lines = match names {
+            [] => vec![format!("Loaded {}", image.descriptor.digest)],
+            names => names.iter().map(|name| format!("Loaded {}", name.familiar())).collect(),
+        };
+        Ok(Done { report, lines })
     }
 
     /// Writes the image, with the very manifest that is signed; the namespace.
@@ -191,13 +188,6 @@ impl LoadArgs {
             }
         }
         Ok(namespace)
-    }
-
-    fn say(&self, context: &Context, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
-        if context.printer.format() == Format::Text {
-            context.printer.note(line);
-        }
-        Ok(())
     }
 
     fn refuse_overwriting(&self, output: &Path) -> Result<(), Failure> {

@@ -84,8 +84,17 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What is done with an image that was verified, and what the report says of it.
-pub(super) type Then<'a> = &'a dyn Fn(&Generated) -> Result<Value, Failure>;
+/// What is done with an image that was verified.
+pub(super) type Then<'a> = &'a dyn Fn(&Generated) -> Result<Done, Failure>;
+
+/// What was done with it.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// What the report says of it.
+    pub(super) report: Value,
+    /// What people are told of it, once they know the verdict.
+    pub(super) lines: Vec<String>,
+}
 
 /// How much of an image is hashed.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -212,12 +221,16 @@ impl VerifyArgs {
                 warn_about_others(&subject, context.printer);
                 let mut report = report::trusted(&trusted, &policy);
                 report["content"] = report::content(&subject);
+                let mut lines = Vec::new();
                 if let (Some(image), Some(then)) = (&subject.image, then) {
-                    report["loaded"] = then(image)?;
+                    let done = then(image)?;
+                    report["loaded"] = done.report;
+                    lines = done.lines;
                 }
                 let what = subject.reference();
                 print_trusted(context.printer, &what, &trusted, &policy)?;
                 say_what_was_hashed(&subject, true, context.printer);
+                lines.iter().for_each(|line| context.printer.note(line));
                 self.explain(&what, &report, context)?;
                 Ok(context.printer.json(report)?)
             }

@@ -87,11 +87,11 @@ Successfully verified signature for image.tar@sha256:1c6d26af62e206883e56c442ad0
 
 "#]]).stderr_eq(str![[r#"
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
-Written to clean.tar
 signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 content: every byte of the image was hashed and is what is signed (blobs by digest: 1, by digest once compressed: 3)
+Written to clean.tar
 
 "#]]);
     let clean = members(&host.read("clean.tar"));
@@ -182,17 +182,35 @@ Successfully verified signature for image.tar@sha256:[..]
 "#]])
         .stderr_eq(str![[r#"
 note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
-Loaded lab/dup:1
 signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
 policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
 checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
 content: every byte of the image was hashed and is what is signed (blobs by digest: 1, by digest once compressed: 3)
+Loaded lab/dup:1
 
 "#]]);
     host.run(&["-q", "load", "image.tar", "-s", "a.sig", "-o", "clean.tar"]).code(0);
     assert_eq!(engine.loaded(), [Ok(host.read("clean.tar"))]);
     let asked = engine.requests();
     assert!(asked[asked.len() - 1].ends_with("/images/lab/dup:1/json"), "{asked:?}");
+}
+
+/// First the verdict, and what was done by it after that.
+#[test]
+fn the_verdict_comes_first() {
+    let host = signed();
+    let engine = engine::start(Mock::graph("go1.19.8", "graph-20.10-dup"));
+    let load = host.command(&LOAD).env("DOCKER_HOST", engine.host()).stderr_to_stdout();
+    load.assert().code(0).stdout_eq(str![[r#"
+note: assuming an engine built with Go 1.8 to 1.26 (--go-gzip go1.8): an archive does not tell
+Successfully verified signature for image.tar@sha256:a396e62de3a778a2ea2b26c4602184997f81356fae79a854bd1e83eeab10a42b
+signer: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
+policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
+checked: integrity, authenticity, expiry, authenticTimestamp, revocation, content, userMetadata
+content: every byte of the image was hashed and is what is signed (blobs by digest: 1, by digest once compressed: 3)
+Loaded lab/dup:1
+
+"#]]);
 }
 
 #[test]
