@@ -3,12 +3,15 @@
 //! The outputs are notation's (spec/notation.md §10.1). **Nothing shown here is verified**; signed
 //! and unsigned attributes are told apart, and annotations of manifests are not shown at all.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde_json::{Map, Value, json};
 
+use crate::content::archive;
+use crate::fsutil::{self, FileError};
 use crate::image::digest::hex;
 use crate::signature::envelope::{AttributeValue, Envelope, EnvelopeContent, SigningScheme};
 use crate::signature::timestamp::token_certificates;
@@ -36,11 +39,11 @@ const ANSIC: &str = "%a %b %e %H:%M:%S %Y";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dockseal inspect image.jws.sig
-  dockseal inspect docker-archive:image.tar
+  dockseal inspect image.tar
   dockseal inspect --oci-layout layout:v1 --format json")]
 pub(super) struct InspectArgs {
-    /// A signature file, or a signed image: docker-archive:, oci-archive:, containerd:NAME; with
-    /// --oci-layout DIR:TAG or DIR@DIGEST
+    /// A signature file, or a signed image: an archive, docker-archive:, oci-archive:, oci:,
+    /// containerd:NAME; with --oci-layout DIR:TAG or DIR@DIGEST
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// SOURCE is in an OCI image layout, a directory or a tar
@@ -57,13 +60,29 @@ impl InspectArgs {
             return inspect_layout(context, &in_layout(source)?);
         }
         let is_named = ["docker-archive:", "containerd:"].iter().any(|it| source.starts_with(it));
-        if !is_named && !is_in_layout(source) {
+        if !is_named && !is_in_layout(source) && !is_image(&self.source)? {
             return inspect_file(context, &self.source);
         }
         let image = &ImageArgs::of_containerd(self.containerd);
         let subject = ImageSubject { source, manifest: &[], image }.resolve_to_list(context)?;
         inspect_layout(context, &subject)
     }
+}
+
+/// Whether a file is an image rather than a signature, by how it starts.
+fn is_image(path: &Path) -> Result<bool, Failure> {
+    if path.as_os_str() == "-" {
+        return Ok(false);
+    }
+    let failed = |error| Failure::from(FileError::io("read", path, error));
+    if path.is_dir() {
+        return Ok(true);
+    }
+    let mut start = Vec::with_capacity(512);
+    // What can't be opened is said where a signature is read.
+    let Ok(file) = fsutil::open_regular(path) else { return Ok(false) };
+    file.take(512).read_to_end(&mut start).map_err(failed)?;
+    Ok(archive::is_archive(&start))
 }
 
 // Arguments of `dockseal blob inspect`.
@@ -84,7 +103,7 @@ impl InspectFileArgs {
 
 fn inspect_file(context: &Context, path: &Path) -> Result<(), Failure> {
     let bytes = read_input(path, MAX_ENVELOPE_BYTES)?;
-    let view = View::new(&bytes)?;
+    let view = View::new(&bytes).map_err(|failure| failure.about(path))?;
     context.printer.json(view.json(Map::new()))?;
     let tree = Tree::new(path.display().to_string(), view.tree());
     Ok(context.printer.text(&tree.render())?)

@@ -88,9 +88,11 @@ fn an_archive_carries_its_signatures() {
         let listed: Value = serde_json::from_str(&listed).unwrap();
         assert_eq!(listed["signatures"].as_array().unwrap().len(), 2, "{name}");
         assert_eq!(listed["subject"]["digest"], digest(&verified), "{name}");
-        let inspected = ["--format", "json", "inspect", "docker-archive:image.tar"];
-        let inspected: Value = serde_json::from_str(&said(&host, &inspected)).unwrap();
-        assert_eq!(inspected["signatures"].as_array().unwrap().len(), 2, "{name}");
+        for source in ["docker-archive:image.tar", "image.tar"] {
+            let inspected = said(&host, &["--format", "json", "inspect", source]);
+            let inspected: Value = serde_json::from_str(&inspected).unwrap();
+            assert_eq!(inspected["signatures"].as_array().unwrap().len(), 2, "{name}");
+        }
         // Out, and into the archive that never had them.
         host.write("out/.keep", "");
         let files = said(&host, &["detach", "--from", "image.tar", "-o", "out"]);

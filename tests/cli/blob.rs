@@ -330,7 +330,7 @@ blob.txt.jws.sig
     );
     host.write("garbage", "garbage");
     host.run(&["inspect", "garbage"]).code(16).stdout_eq(str![]).stderr_eq(str![[r#"
-error: content is neither a JWS nor a COSE envelope
+error: garbage: content is neither a JWS nor a COSE envelope
 hint: dockseal help signatures
 
 "#]]);

@@ -11,6 +11,13 @@ pub(super) const MAGIC_BYTES: usize = 6;
 /// Size of the buffer before a decompressor.
 const BUFFER: usize = 128 << 10;
 
+/// Whether content that starts like this seems to be an image archive, compressed or not; a tar shows
+/// in its first 512 bytes. Reading it says for certain.
+#[must_use]
+pub fn is_archive(start: &[u8]) -> bool {
+    start.get(257..262) == Some(b"ustar") || Compression::detect(start) != Compression::None
+}
+
 /// Compression of an archive or a layer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Compression {

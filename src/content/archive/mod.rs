@@ -33,6 +33,7 @@ mod walk;
 mod writer;
 
 pub use amend::{Amended, amend};
+pub use compression::is_archive;
 pub use docker_view::{DockerImage, DockerView};
 pub use error::{ArchiveError, Class};
 pub use jobs::{Jobs, Work};
