@@ -92,7 +92,7 @@ impl AttachArgs {
     ) -> Result<(Subject, Box<dyn SignatureStore>), Failure> {
         let form = self.signature_manifest.into();
         if let Some(reference) = &self.oci_layout {
-            let subject = in_layout(reference)?.reporting(&self.image, context);
+            let subject = in_layout(reference)?.reporting(self.image.bar(context));
             let layout = subject.layout.clone().ok_or_else(no_layout)?;
             return Ok((subject, Box::new(layout.writing(form))));
         }
@@ -159,7 +159,7 @@ pub(super) struct DetachArgs {
 impl DetachArgs {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let subject = match (&self.oci_layout, &self.from) {
-            (Some(reference), _) => in_layout(reference)?.reporting(&self.image, context),
+            (Some(reference), _) => in_layout(reference)?.reporting(self.image.bar(context)),
             (None, from) => {
                 let source = from.as_deref().unwrap_or_default();
                 let image = ImageSubject { source, manifest: &[], image: &self.image };

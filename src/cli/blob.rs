@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::fsutil;
 use crate::image::digest::Algorithm;
+use crate::progress::{Counted, Progress};
 use crate::sign::{self, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
 use crate::store::SignatureStore as _;
@@ -27,6 +28,7 @@ use super::host_trust::{check_stores, policy_files, warn_about_files};
 use super::inspect::InspectFileArgs;
 use super::output::Verbosity;
 use super::plugins::PluginArgs;
+use super::progress::ProgressArgs;
 use super::report::{self, PolicyInfo};
 use super::sign::{FormatArgs, KeyArgs};
 use super::subject::user_metadata;
@@ -64,11 +66,19 @@ impl BlobCommand {
 }
 
 /// Hashes a file, or standard input.
-pub(super) fn hash(path: &Path, media_type: Option<String>) -> Result<Blob, Failure> {
+pub(super) fn hash(
+    path: &Path,
+    media_type: Option<String>,
+    progress: &dyn Progress,
+) -> Result<Blob, Failure> {
     if path.as_os_str() == "-" {
-        return Ok(Blob::read(io::stdin().lock(), media_type)?);
+        let step = progress.step("reading", None);
+        return Ok(Blob::read(Counted::new(io::stdin().lock(), &*step), media_type)?);
     }
-    Blob::read(fsutil::open(path)?, media_type)
+    let file = fsutil::open(path)?;
+    let size = file.metadata().ok().filter(fs::Metadata::is_file).map(|it| it.len());
+    let step = progress.step(&path.to_string_lossy(), size);
+    Blob::read(Counted::new(file, &*step), media_type)
         .map_err(|source| fsutil::FileError::io("read", path, source).into())
 }
 
@@ -98,6 +108,8 @@ pub(super) struct SignArgs {
     /// How long the signature is valid, such as 720h [default: forever]
     #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
     expiry: Option<SignedDuration>,
+    #[command(flatten)]
+    progress: ProgressArgs,
     /// Replace an existing signature file without asking
     #[arg(long)]
     force: bool,
@@ -113,7 +125,7 @@ impl SignArgs {
         let target = self.target(format)?;
         let authority = self.timestamp.open(context)?;
         let signer = self.key.signer(context)?.for_blobs()?;
-        let blob = hash(&self.file, Some(self.media_type.clone()))?;
+        let blob = hash(&self.file, Some(self.media_type.clone()), &self.progress.bar(context))?;
         // Blobs are hashed with the algorithm of the key (spec/notation.md §11).
         let hash = signer.key_spec().signature_algorithm().hash();
         let descriptor = blob.descriptor(hash, DEFAULT_MEDIA_TYPE);
@@ -200,6 +212,8 @@ pub(super) struct VerifyArgs {
     #[arg(long)]
     explain: bool,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     plugins: PluginArgs,
 }
 
@@ -215,7 +229,7 @@ impl VerifyArgs {
             statement: statement.name(),
             level: statement.level().name().as_str(),
         };
-        let blob = hash(&self.file, self.media_type.clone())?;
+        let blob = hash(&self.file, self.media_type.clone(), &self.progress.bar(context))?;
         let stores = TrustStores::new(&config);
         check_stores(context, &stores, statement)?;
         let options = VerifyOptions {

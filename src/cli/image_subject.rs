@@ -141,7 +141,7 @@ impl ImageSubject<'_> {
             containerd,
             alternatives: alternatives.into(),
         };
-        Ok(subject.reporting(image, context))
+        Ok(subject.reporting(image.bar(context)))
     }
 
     /// The same image as another manifest: the archive does not say which one was signed.

@@ -1,5 +1,6 @@
 //! `dockseal kit`: what a host trusts, carried to another one.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -82,7 +83,7 @@ fn open(path: &Path, progress: &ProgressBar) -> Result<Kit, Failure> {
         Kit::read(Counted::new(io::stdin().lock(), &*step))
     } else {
         let file = fsutil::open(path)?;
-        let size = file.metadata().ok().map(|it| it.len());
+        let size = file.metadata().ok().filter(fs::Metadata::is_file).map(|it| it.len());
         let step = progress.step(&path.to_string_lossy(), size);
         Kit::read(Counted::new(io::BufReader::new(file), &*step))
     };

@@ -23,6 +23,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::image_subject::{Alternative, ImageSubject};
+use super::progress_bar::ProgressBar;
 use super::read_input;
 use super::source::{Held, ImageArgs, Question, Source};
 
@@ -119,9 +120,10 @@ impl Subject {
     }
 
     /// The same subject, which shows how far it is when the archive that it is in is replaced.
-    pub(super) fn reporting(mut self, image: &ImageArgs, context: &Context) -> Self {
+    pub(super) fn reporting(mut self, bar: ProgressBar) -> Self {
+        let bar = Arc::new(bar);
         for layout in [&mut self.layout, &mut self.inside] {
-            *layout = layout.take().map(|it| it.reporting(Arc::new(image.bar(context))));
+            *layout = layout.take().map(|it| it.reporting(bar.clone()));
         }
         self
     }
@@ -209,7 +211,7 @@ impl SubjectArgs {
             return Err(Failure::usage("a manifest is needed: --local FILE"));
         };
         if self.oci_layout {
-            return Ok(in_layout(source)?.reporting(&self.image, context));
+            return Ok(in_layout(source)?.reporting(self.image.bar(context)));
         }
         if self.local {
             return self.local(Path::new(source), context);

@@ -25,6 +25,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Tone;
 use super::output_file::write_data;
+use super::progress::ProgressArgs;
 use super::read_input;
 use super::subject::{Subject, in_layout};
 
@@ -66,6 +67,8 @@ struct SignatureArgs {
     /// Of several signatures the one with this digest, as `list` shows it
     #[arg(long, value_name = "DIGEST")]
     only: Option<Digest>,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// A place of signatures.
@@ -106,7 +109,8 @@ impl SignatureArgs {
 
     fn place(&self, context: &Context) -> Result<Place, Failure> {
         if self.oci_layout {
-            let Subject { layout: Some(layout), descriptor, .. } = in_layout(&self.place)? else {
+            let subject = in_layout(&self.place)?.reporting(self.progress.bar(context));
+            let Subject { layout: Some(layout), descriptor, .. } = subject else {
                 return Err(Failure::usage("an image in an OCI layout is needed"));
             };
             return Ok(Place { store: Box::new(layout), subject: descriptor });

@@ -74,6 +74,7 @@ pub fn into_containerd(
         total += blob.stored.size;
         content.push(of_blob(archive, image, blob, to)?);
     }
+    to.progress.begin("blobs", content.len(), total);
     // What is signed was read and hashed; these are its bytes.
     content.push(NewContent {
         digest: &image.descriptor.digest,
@@ -90,7 +91,6 @@ pub fn into_containerd(
             labels: Labels::new(),
         })
         .collect();
-    to.progress.begin("blobs", content.len(), total);
     to.writer.import(to.namespace, &content, &records, to.lease_until)?;
     Ok(())
 }

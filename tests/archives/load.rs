@@ -14,11 +14,12 @@ use dockseal::generate::{self, Generated, GivenManifest, Options, Origin};
 use dockseal::gogzip::Generation;
 use dockseal::image::digest::Digest;
 use dockseal::load::{CleanArchive, Destination, LoadError, Names, into_containerd};
+use dockseal::progress::Progress;
 
 use crate::build::{Members, containerd, docker, graph, oci};
 use crate::options;
 
-fn read(file: &std::fs::File) -> Archive {
+pub(crate) fn read(file: &std::fs::File) -> Archive {
     let source = Source::File(file.try_clone().unwrap());
     let jobs = Jobs {
         work: Work::Hash,
@@ -30,7 +31,7 @@ fn read(file: &std::fs::File) -> Archive {
     Archive::read(source, &jobs, Limits::default()).unwrap()
 }
 
-fn file(members: &Members) -> std::fs::File {
+pub(crate) fn file(members: &Members) -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&members.tar()).unwrap();
     file
@@ -94,7 +95,7 @@ fn a_held_archive_is_plain() {
 
 /// A store that takes content as containerd does: by its digest, or not at all.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     content: RefCell<BTreeMap<String, Vec<u8>>>,
     labels: RefCell<BTreeMap<String, Labels>>,
     records: RefCell<Vec<(String, String)>>,
@@ -140,13 +141,22 @@ impl ContentWriter for Memory {
 }
 
 fn import(archive: &Archive, image: &Generated, store: &Memory) -> Result<(), LoadError> {
+    import_telling(archive, image, store, &())
+}
+
+pub(crate) fn import_telling(
+    archive: &Archive,
+    image: &Generated,
+    store: &Memory,
+    progress: &dyn Progress,
+) -> Result<(), LoadError> {
     let destination = Destination {
         writer: store,
         namespace: &"default".parse().unwrap(),
         names: &["docker.io/lab/x:1".to_owned()],
         lease_until: "2030-01-01T00:00:00Z",
         threads: std::num::NonZero::<usize>::MIN,
-        progress: &(),
+        progress,
     };
     into_containerd(archive, image, &destination)
 }

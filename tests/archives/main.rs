@@ -4,6 +4,7 @@
 //! * [`content`], [`json`], [`tar`]: the rules S3 to S12 about what may be in an archive. A test
 //!   is named after its rule: S3 and S1 digests, S4 two views, S5 duplicates, S6 JSON, S7 tar, S8
 //!   manifest against index, S9 names and links, S10 and S11 bombs and limits, S12 descriptors.
+//! * [`progress`]: what is told of the work while it is done.
 //! * [`commands`]: the same cases through the programs.
 //! * [`build`]: makes small archives, right or wrong.
 
@@ -16,6 +17,7 @@ mod fixtures;
 mod given;
 mod json;
 mod load;
+mod progress;
 mod tar;
 mod writers;
 

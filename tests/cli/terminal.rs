@@ -301,6 +301,7 @@ fn an_interrupt_leaves_nothing() {
         ("load -s a.sig -o clean.tar -", "reading"),
         ("load -s a.sig --into docker -", "reading"),
         ("kit import -", "reading"),
+        ("blob sign -o b.sig -", "reading"),
     ] {
         if line.contains("docker") && cfg!(not(feature = "docker")) {
             continue;

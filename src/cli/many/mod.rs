@@ -157,10 +157,10 @@ impl VerifyManyArgs {
             }
             drop(sender);
             let (mut told, mut stopped) = (0, false);
-            bar.say(format!("0/{}", targets.len()));
+            bar.say(format!("0/{} images", targets.len()));
             for (count, (index, outcome)) in receiver.iter().enumerate() {
                 done[index] = Some(outcome);
-                bar.say(format!("{}/{}", count + 1, targets.len()));
+                bar.say(format!("{}/{} images", count + 1, targets.len()));
                 while let Some(Some(outcome)) = done.get(told).filter(|_| !stopped) {
                     bar.hidden(|| self.tell(outcome, &mut said, context))?;
                     stopped = self.many.fail_fast && outcome.failure.is_some();

@@ -53,7 +53,7 @@ impl BlobCommand {
 fn hash_file(path: &Path, media_type: Option<String>) -> Result<Blob, Failure> {
     fsutil::open(path).map_err(|error| texts::unreadable_file("", error))?;
     let here = Path::new(".").join(path);
-    hash(if path.as_os_str() == "-" { &here } else { path }, media_type)
+    hash(if path.as_os_str() == "-" { &here } else { path }, media_type, &())
 }
 
 /// Arguments of `notation blob sign`.

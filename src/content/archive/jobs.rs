@@ -84,8 +84,10 @@ impl Archive {
         queue.sort_by_key(|(name, _)| size(name));
         let total: u64 = queue.iter().map(|(name, _)| size(name)).sum();
         let share = total / jobs.threads.get() as u64;
-        if !queue.is_empty() {
-            jobs.progress.begin("layers", queue.len(), total);
+        let layers = queue.iter().map(|(name, _)| *name).filter(|name| self.is_layer(name));
+        match layers.clone().count() {
+            0 => {}
+            count => jobs.progress.begin("layers", count, layers.map(size).sum()),
         }
         let mut done = Vec::new();
         while let Some((name, _)) = queue.pop_if(|(name, encode)| *encode && size(name) > share) {
@@ -138,6 +140,11 @@ impl Archive {
         })
     }
 
+    /// Whether it is what takes its time: configs and manifests are in memory.
+    fn is_layer(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|member| member.document.is_none())
+    }
+
     fn wants(&self, name: &str, encode: bool) -> bool {
         let known = self.members.get(name).and_then(|member| member.measured.as_ref());
         known.is_none_or(|measured| encode && measured.encoded.is_none())
@@ -184,7 +191,8 @@ impl Archive {
             .get(name)
             .ok_or_else(|| ArchiveError::Missing { what: "blob", name: name.to_owned() })?;
         let (mut reader, place) = self.locate(name)?;
-        let step = || jobs.progress.step(name, Some(member.size));
+        let progress = if self.is_layer(name) { jobs.progress } else { &() };
+        let step = || progress.step(name, Some(member.size));
         let mut measure = || {
             let step = step();
             let encoder = if encode { jobs.encoders.encoder(threads) } else { None };

@@ -175,6 +175,25 @@ fn certificates_are_added_listed_and_deleted() {
     assert!(stores.delete_all(&tsa).unwrap_err().is_not_found());
 }
 
+/// What is in no file is trusted as if it were, and nothing else is.
+#[test]
+fn one_store_that_is_held() {
+    let fixture = Fixture::new("ca:s");
+    fixture.put("root.crt", &fixture.root);
+    let held = TrustStores::holding(fixture.store.clone(), &fixture.root).unwrap();
+    let der = |stores: &TrustStores, store: &StoreRef| -> Vec<Vec<u8>> {
+        stores.load(store).unwrap().iter().map(|it| it.der().to_vec()).collect()
+    };
+    assert_eq!(der(&held, &fixture.store), der(&fixture.stores(), &fixture.store));
+    for other in ["ca:t", "tsa:s", "signingAuthority:s"] {
+        let other = StoreRef::parse(other).unwrap();
+        assert!(matches!(held.load(&other), Err(TrustStoreError::Missing { .. })), "{other}");
+    }
+    let tsa = StoreRef::parse("tsa:s").unwrap();
+    assert!(TrustStores::holding(tsa, &fixture.intermediate).is_err());
+    assert!(TrustStores::holding(fixture.store, b"no certificate").is_err());
+}
+
 /// Rule N-03 for file arguments.
 #[test]
 fn n03_file_arguments_are_base_names() {
