@@ -131,6 +131,19 @@ impl Host {
         self.softhsm(&[&arguments[..], &["--id", &id]].concat());
     }
 
+    /// A key with `CKA_ALWAYS_AUTHENTICATE`.
+    fn write_guarded_key(&self, token: &str, key: &str, id: usize) {
+        let pem = pem::parse(fs::read(data(&format!("valid/{key}.key"))).unwrap()).unwrap();
+        fs::write(self.path("key.der"), pem.contents()).unwrap();
+        let id = format!("{id:02x}");
+        let arguments =
+            ["--module", self.module, "--login", "--pin", PIN, "--token-label", token, "--id", &id];
+        let mut command = self.command("pkcs11-tool");
+        command.args(arguments).args(["--type", "privkey", "--write-object", "key.der"]);
+        command.args(["--label", key, "--always-auth", "--usage-sign"]);
+        done(&command.output().unwrap());
+    }
+
     fn import_certificate(&self, token: &str, der: &[u8], id: usize) {
         fs::write(self.path("certificate.der"), der).unwrap();
         let id = format!("{id:02x}");
@@ -203,6 +216,36 @@ fn every_kind_of_key_signs_in_both_formats() {
 
 const POLICY: &str = r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],
     "signatureVerification":{"level":"strict"},"trustStores":["ca:notary"],"trustedIdentities":["*"]}]}"#;
+
+/// Keys of cards for signatures are unlocked by every one of them.
+#[test]
+#[ignore = "needs SoftHSM and pkcs11-tool"]
+fn keys_that_want_their_pin_for_every_signature() {
+    let host = Host::new();
+    host.new_token("card");
+    // Today's SoftHSM hashes for RSA keys only.
+    let mut list = host.command("pkcs11-tool");
+    list.args(["--module", host.module, "--token-label", "card", "--list-mechanisms"]);
+    let listed = String::from_utf8(list.output().unwrap().stdout).unwrap();
+    assert!(listed.contains("SHA256-RSA-PKCS-PSS"), "{listed}");
+    let hashes_for_ec = listed.contains("ECDSA-SHA256");
+    for (key, id) in KEYS.into_iter().zip(1..) {
+        host.write_guarded_key("card", key, id);
+        let uri = host.uri(&format!("token=card;object={key}"));
+        let pin = ["--passphrase-file", "pin", "--cert-file", &chain(key)];
+        if key.starts_with("rsa") || hashes_for_ec {
+            for format in ["jws", "cose"] {
+                host.signs(format, &uri, &pin);
+            }
+        } else {
+            let said = host.refuses(&uri, &pin, 20);
+            assert!(
+                said.contains("(CKA_ALWAYS_AUTHENTICATE), but the token does not hash"),
+                "{said}"
+            );
+        }
+    }
+}
 
 #[test]
 #[ignore = "needs SoftHSM and pkcs11-tool"]

@@ -1,8 +1,10 @@
 //! Keys that never leave a PKCS#11 token: smart cards, HSMs, SoftHSM. Feature `pkcs11`.
 //!
 //! The key is named by a [`KeyUri`] (RFC 7512). The hash is made here and the token signs it, with
-//! `CKM_RSA_PKCS_PSS` (salt of the hash's length) or `CKM_ECDSA` (which answers r || s). Exactly one
-//! token and one private key must fit the URI; errors list those that are there.
+//! `CKM_RSA_PKCS_PSS` (salt of the hash's length) or `CKM_ECDSA` (which answers r || s). A key that
+//! wants the PIN for every signature (`CKA_ALWAYS_AUTHENTICATE`, as slot 9c of PIV cards) hashes by
+//! itself: between the beginning of a signature and its end there is room for another login. Exactly
+//! one token and one private key must fit the URI; errors list those that are there.
 
 mod error;
 mod uri;
@@ -37,9 +39,14 @@ pub struct Pkcs11Signer {
     session: Session,
     key: ObjectHandle,
     spec: KeySpec,
+    /// Where the key wants to be unlocked for every signature: how.
+    unlocking: Option<Unlocking>,
     certificate_chain: Vec<Certificate>,
     _module: Module,
 }
+
+/// How a key is unlocked: with a PIN, or, where there is none, on the reader's keypad.
+struct Unlocking(Option<AuthPin>);
 
 impl fmt::Debug for Pkcs11Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +87,8 @@ impl Pkcs11Signer {
         if !fits {
             return Err(Pkcs11Error::KeyMismatch { subject: leaf.subject().to_string() });
         }
-        Ok(Self { session, key: key.handle, spec, certificate_chain, _module: module })
+        let unlocking = key.always_authenticate.then(|| Unlocking(pin.map(AuthPin::from)));
+        Ok(Self { session, key: key.handle, spec, unlocking, certificate_chain, _module: module })
     }
 }
 
@@ -90,17 +98,40 @@ impl Signer for Pkcs11Signer {
     }
 
     fn sign(&self, to_be_signed: &[u8]) -> Result<RawSignature, SignerError> {
-        let hash = self.spec.signature_algorithm().hash();
-        let digest = crypto::hash(hash, to_be_signed);
-        let signature = self
-            .session
-            .sign(&mechanism(self.spec), self.key, &digest)
-            .map_err(|error| SignerError::External(Box::new(Pkcs11Error::from(error))))?;
+        let signature = match &self.unlocking {
+            None => self.sign_hash(to_be_signed),
+            Some(unlocking) => self.sign_unlocked(to_be_signed, unlocking),
+        };
+        let signature = signature.map_err(|error| SignerError::External(Box::new(error)))?;
         Ok(RawSignature { signature, certificate_chain: self.certificate_chain.clone() })
     }
 
     fn known_chain(&self) -> Option<&[Certificate]> {
         Some(&self.certificate_chain)
+    }
+}
+
+impl Pkcs11Signer {
+    fn sign_hash(&self, content: &[u8]) -> Result<Vec<u8>, Pkcs11Error> {
+        let digest = crypto::hash(self.spec.signature_algorithm().hash(), content);
+        Ok(self.session.sign(&mechanism(self.spec), self.key, &digest)?)
+    }
+
+    /// Signs with a login of its own (PKCS#11 v2.40 base specification, section 5.6, `C_Login`).
+    fn sign_unlocked(
+        &self,
+        content: &[u8],
+        Unlocking(pin): &Unlocking,
+    ) -> Result<Vec<u8>, Pkcs11Error> {
+        match self.session.sign_init(&hashing_mechanism(self.spec), self.key) {
+            Err(Error::Pkcs11(RvError::MechanismInvalid, _)) => {
+                return Err(Pkcs11Error::AlwaysAuthenticate { spec: self.spec });
+            }
+            begun => begun?,
+        }
+        self.session.login(UserType::ContextSpecific, pin.as_ref())?;
+        self.session.sign_update(content)?;
+        Ok(self.session.sign_final()?)
     }
 }
 
@@ -205,6 +236,8 @@ struct TokenKey {
     kind: KeyType,
     /// As certificates hold it; `None` when the token does not tell.
     public_keys: Option<Vec<Vec<u8>>>,
+    /// Whether it wants the PIN for every signature.
+    always_authenticate: bool,
 }
 
 impl TokenKey {
@@ -226,7 +259,7 @@ impl TokenKey {
 
     fn read(session: &Session, handle: ObjectHandle) -> Result<Self, Pkcs11Error> {
         let (mut kind, mut id, mut label) = (None, Vec::new(), Vec::new());
-        let mut rsa = (None, None);
+        let (mut rsa, mut always_authenticate) = ((None, None), false);
         for attribute in session.get_attributes(
             handle,
             &[
@@ -244,7 +277,7 @@ impl TokenKey {
                 Attribute::Label(value) => label = value,
                 Attribute::Modulus(value) => rsa.0 = Some(value),
                 Attribute::PublicExponent(value) => rsa.1 = Some(value),
-                Attribute::AlwaysAuthenticate(true) => return Err(Pkcs11Error::AlwaysAuthenticate),
+                Attribute::AlwaysAuthenticate(value) => always_authenticate = value,
                 _ => {}
             }
         }
@@ -255,7 +288,7 @@ impl TokenKey {
             (Some(modulus), Some(exponent)) => Some(vec![rsa_public_key(&modulus, &exponent)]),
             _ => public_keys(session, kind, &id, &label)?,
         };
-        Ok(Self { handle, id, kind, public_keys })
+        Ok(Self { handle, id, kind, public_keys, always_authenticate })
     }
 
     /// The chain on the token.
@@ -391,13 +424,31 @@ fn key_type(spec: KeySpec) -> KeyType {
 
 /// Signs what is hashed already.
 fn mechanism(spec: KeySpec) -> Mechanism<'static> {
-    if key_type(spec) == KeyType::EC {
-        return Mechanism::Ecdsa;
+    match key_type(spec) {
+        KeyType::EC => Mechanism::Ecdsa,
+        _ => Mechanism::RsaPkcsPss(pss(spec)),
     }
+}
+
+/// Hashes and signs.
+fn hashing_mechanism(spec: KeySpec) -> Mechanism<'static> {
+    use HashAlgorithm::{Sha256, Sha384, Sha512};
+
+    match (key_type(spec), spec.signature_algorithm().hash()) {
+        (KeyType::EC, Sha256) => Mechanism::EcdsaSha256,
+        (KeyType::EC, Sha384) => Mechanism::EcdsaSha384,
+        (KeyType::EC, Sha512) => Mechanism::EcdsaSha512,
+        (_, Sha256) => Mechanism::Sha256RsaPkcsPss(pss(spec)),
+        (_, Sha384) => Mechanism::Sha384RsaPkcsPss(pss(spec)),
+        (_, Sha512) => Mechanism::Sha512RsaPkcsPss(pss(spec)),
+    }
+}
+
+fn pss(spec: KeySpec) -> PkcsPssParams {
     let (hash_alg, mgf, salt) = match spec.signature_algorithm().hash() {
         HashAlgorithm::Sha256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32),
         HashAlgorithm::Sha384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48),
         HashAlgorithm::Sha512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64),
     };
-    Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: salt.into() })
+    PkcsPssParams { hash_alg, mgf, s_len: salt.into() }
 }

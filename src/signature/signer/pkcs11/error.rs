@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::signature::algorithm::KeySpec;
 use crate::signature::x509::{BundleError, CertificateError};
 
 /// Why a key on a token can't be used.
@@ -43,11 +44,14 @@ pub enum Pkcs11Error {
     /// The key is neither RSA nor on an elliptic curve.
     #[error("key on the token is neither RSA nor EC")]
     KeyKind,
-    /// The key wants its PIN before each signature.
+    /// The key wants its PIN for every signature, and the token can't wait for it: it hashes nothing.
     #[error(
-        "key on the token wants its PIN for every signature (CKA_ALWAYS_AUTHENTICATE), which is not supported"
+        "key on the token wants its PIN for every signature (CKA_ALWAYS_AUTHENTICATE), but the token does not hash for {spec} keys"
     )]
-    AlwaysAuthenticate,
+    AlwaysAuthenticate {
+        /// The kind of key.
+        spec: KeySpec,
+    },
     /// The token wants a PIN and none was given.
     #[error("token {token:?} needs its PIN")]
     PinNeeded {
@@ -122,6 +126,9 @@ impl Pkcs11Error {
                 Some("add serial=SERIAL or slot-id=NUMBER to the key URI")
             }
             Self::SeveralKeys { .. } => Some("add object=LABEL or id=%ID to the key URI"),
+            Self::AlwaysAuthenticate { .. } => {
+                Some("list what it can: pkcs11-tool --list-mechanisms")
+            }
             Self::PinNeeded { .. } => {
                 Some("the first line of a file is the PIN: --passphrase-file FILE")
             }
