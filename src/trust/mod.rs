@@ -18,5 +18,6 @@ pub mod identity;
 pub mod level;
 pub mod lines;
 pub mod policy;
+mod policy_error;
 pub mod scope;
 pub mod store;
