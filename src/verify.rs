@@ -24,10 +24,10 @@ mod error;
 mod moment;
 mod report;
 mod revocation;
+mod trusted;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -38,7 +38,7 @@ use crate::signature::envelope::{Envelope, EnvelopeFormat, PluginRequirement, Si
 use crate::signature::x509::CertificateRules;
 use crate::store::{DEFAULT_MAX_SIGNATURES, SignatureStore, StoredSignature};
 use crate::trust::crls::RevocationData;
-use crate::trust::level::{LevelName, ValidationAction, ValidationType};
+use crate::trust::level::{ValidationAction, ValidationType};
 use crate::trust::policy::Statement;
 use crate::trust::store::TrustStores;
 
@@ -49,6 +49,7 @@ pub use artifact::Blob;
 pub use error::{CandidateError, FailureClass, LimitReached, Rejected, VerifyError};
 pub use moment::{AuthorityRevocation, Freshness, check_timestamp};
 pub use report::{Check, CheckId, CheckStatus};
+pub use trusted::{TrustedSignature, Verdict};
 
 /// What is asked of a signature besides the policy.
 #[derive(Clone, Debug)]
@@ -94,89 +95,6 @@ pub struct Verifier<'a> {
     statement: &'a Statement,
     options: VerifyOptions,
     anchors: Anchors<'a>,
-}
-
-/// The answer of a verification that did not fail.
-#[derive(Debug)]
-pub enum Verdict {
-    /// The policy does not want anything verified. Nothing is known about the artifact.
-    Skipped,
-    /// This signature is trusted.
-    Trusted(Box<TrustedSignature>),
-}
-
-/// A signature that passed everything the policy enforces. It exists only if verified: there is no
-/// other way to make one than [`Verifier::verify`].
-#[derive(Debug)]
-pub struct TrustedSignature {
-    subject: Descriptor,
-    location: PathBuf,
-    digest: Digest,
-    content: SignedContent,
-    checks: Vec<Check>,
-    statement: String,
-    level: LevelName,
-    rejected: Vec<Rejected>,
-    cosigners: Vec<Self>,
-}
-
-impl TrustedSignature {
-    /// The artifact: exactly this digest, size and media type are signed.
-    pub fn subject(&self) -> &Descriptor {
-        &self.subject
-    }
-
-    /// Where the signature was read from.
-    pub fn location(&self) -> &Path {
-        &self.location
-    }
-
-    /// The sha256 digest of the envelope.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// What the envelope says: signer, times, metadata.
-    pub fn content(&self) -> &SignedContent {
-        &self.content
-    }
-
-    /// How each check ended.
-    pub fn checks(&self) -> &[Check] {
-        &self.checks
-    }
-
-    /// Name of the policy statement it is trusted under.
-    pub fn statement(&self) -> &str {
-        &self.statement
-    }
-
-    /// Level of that statement. Anything but `strict` deserves a loud warning.
-    pub fn level(&self) -> LevelName {
-        self.level
-    }
-
-    /// Signatures that were evaluated and are not trusted.
-    pub fn rejected(&self) -> &[Rejected] {
-        &self.rejected
-    }
-
-    /// The subject of the signing certificate.
-    pub fn signer(&self) -> String {
-        self.content.chain().leaf().subject().to_string()
-    }
-
-    /// Signatures by other signers, as many as were asked for besides this one.
-    pub fn cosigners(&self) -> &[Self] {
-        &self.cosigners
-    }
-
-    /// Whether the trust stores vouch for the signer, whatever the policy makes of it.
-    fn is_authentic(&self) -> bool {
-        let authenticity = CheckId::Validation(ValidationType::Authenticity);
-        let mut checks = self.checks.iter();
-        checks.any(|check| check.id == authenticity && check.status == CheckStatus::Passed)
-    }
 }
 
 impl<'a> Verifier<'a> {

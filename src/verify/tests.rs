@@ -1,5 +1,7 @@
 //! Tests of [`super`] with the envelopes of the reference (testdata/notation).
 
+use std::path::{Path, PathBuf};
+
 use std::fs;
 
 use tempfile::TempDir;
@@ -8,6 +10,7 @@ use super::*;
 use crate::fsutil;
 use crate::signature::x509;
 use crate::store::detached::DetachedFiles;
+use crate::trust::level::LevelName;
 use crate::trust::policy::OciPolicy;
 use crate::trust::store::StoreRef;
 
