@@ -277,8 +277,6 @@ pub(super) struct ImportArgs {
     /// The kit, or - for standard input
     #[arg(value_name = "FILE")]
     kit: PathBuf,
-    #[command(flatten)]
-    progress: ProgressArgs,
     /// Believe signers below this root certificate, and remember it and the signer
     #[arg(long, value_name = "CERT", conflicts_with = "policy_name")]
     trust_root: Option<PathBuf>,
@@ -293,6 +291,8 @@ pub(super) struct ImportArgs {
     dry_run: bool,
     #[command(flatten)]
     revocation: RevocationArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl ImportArgs {

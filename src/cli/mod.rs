@@ -14,7 +14,7 @@
 //!   an [`exit::Exit`] and a hint; commands make a `Failure` of their own only for wrong arguments.
 //!   The message says what, where, and expected against found; the hint is one line to paste.
 //! * An image is a `source::Source` with `source::ImageArgs`; work of more than a second shows a
-//!   `progress_bar::ProgressBar`.
+//!   `progress_bar::ProgressBar`, of other commands by way of `progress::ProgressArgs`.
 //! * `tests/cli` has a snapshot of what it says, with its exit code.
 
 pub mod containerd_verifier;
