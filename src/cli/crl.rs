@@ -72,6 +72,13 @@ impl ImportArgs {
         if bundle.base.is_delta() {
             return Err(Failure::usage("the file holds a delta CRL; it goes with --delta"));
         }
+        if bundle.delta.as_ref().is_some_and(|delta| !delta.is_delta()) {
+            return Err(Failure::usage("the file of --delta holds a complete CRL, no delta CRL"));
+        }
+        if !self.url.contains(':') {
+            let text = format!("--url: expected a URL such as http://..., found {:?}", self.url);
+            return Err(Failure::usage(text));
+        }
         if !self.force {
             self.refuse_rollback(&bundle, cache)?;
         }

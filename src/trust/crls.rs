@@ -18,7 +18,7 @@ use crate::fsutil;
 use crate::image::digest::Digest;
 use crate::image::json::{self, ReadError, Rules};
 use crate::signature::x509::crl::{Crl, CrlError, MAX_CRL_BYTES};
-use crate::signature::x509::ocsp::MAX_RESPONSE_BYTES;
+use crate::signature::x509::ocsp::{self, MAX_RESPONSE_BYTES, OcspError};
 
 /// Where CRLs lie below notation's cache directory.
 const CRL_DIR: &str = "crl";
@@ -191,9 +191,14 @@ fn parse_crl(bytes: &[u8]) -> Result<Crl, CrlProblem> {
 /// Reads a file with a DER OCSP response.
 ///
 /// # Errors
-/// [`CrlFileError::File`].
+/// [`CrlFileError`].
 pub fn read_ocsp_response(path: &Path) -> Result<Vec<u8>, CrlFileError> {
-    Ok(fsutil::read_bounded(path, MAX_RESPONSE_BYTES as u64)?)
+    let bytes = fsutil::read_bounded(path, MAX_RESPONSE_BYTES as u64)?;
+    ocsp::check_form(&bytes).map_err(|error| CrlFileError::Malformed {
+        path: path.to_owned(),
+        problem: CrlProblem::Ocsp(Box::new(error)),
+    })?;
+    Ok(bytes)
 }
 
 /// Everything that is known about revocation.
@@ -234,6 +239,9 @@ pub enum CrlProblem {
     /// Not a CRL.
     #[error(transparent)]
     Crl(#[from] CrlError),
+    /// Not an OCSP response.
+    #[error(transparent)]
+    Ocsp(Box<OcspError>),
     /// Not the JSON of a cache entry.
     #[error(transparent)]
     Json(#[from] ReadError),

@@ -80,6 +80,15 @@ pub enum OcspError {
     },
 }
 
+/// Whether it is a DER response that says something, about whichever certificate.
+///
+/// # Errors
+/// [`OcspError`].
+pub fn check_form(response: &[u8]) -> Result<(), OcspError> {
+    let malformed = |cause| OcspError::Malformed { cause };
+    Basic::read(basic_response(response)?).map_err(malformed).map(drop)
+}
+
 /// What a DER response says about the certificate of `query`.
 ///
 /// # Errors
