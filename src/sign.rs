@@ -248,7 +248,10 @@ pub enum SignError {
     #[error(transparent)]
     OwnResult(#[from] EnvelopeError),
     /// The expiry is negative, has fractions of seconds, or lies beyond the calendar.
-    #[error("expiry duration {duration:?} must be a positive number of whole seconds")]
+    #[error(
+        "expiry duration {duration:#} must be a positive number of whole seconds, and end before the \
+         year 10000"
+    )]
     Expiry {
         /// The duration that was asked for.
         duration: SignedDuration,

@@ -31,12 +31,13 @@ use super::subject::{Subject, in_layout};
 
 An archive that does not hold the signed manifest gets that, too: it still loads into every engine,
 and `dockseal verify image.tar` needs nothing else.")]
+#[command(group = clap::ArgGroup::new("place").required(true).args(["to", "oci_layout"]))]
 pub(super) struct AttachArgs {
     /// Files with signatures
     #[arg(required = true, value_name = "SIGNATURE")]
     signatures: Vec<PathBuf>,
     /// The image they sign: DIR:TAG or DIR@DIGEST; a tar will do for DIR
-    #[arg(long, value_name = "REFERENCE", required_unless_present = "to", conflicts_with = "to")]
+    #[arg(long, value_name = "REFERENCE")]
     oci_layout: Option<String>,
     /// The image archive to put them into, or the image in containerd to put them beside
     #[arg(long, value_name = "SOURCE")]
@@ -131,14 +132,10 @@ fn no_layout() -> Failure {
       --only sha256:f45b3b4aa0a604722a96d8e2c24cabda061f16a482d26f64612cacaa7bd59092
 
 With --remove nothing leads to them any more once their files are written; the others stay as they are.")]
+#[command(group = clap::ArgGroup::new("place").required(true).args(["from", "oci_layout"]))]
 pub(super) struct DetachArgs {
     /// The signed image: DIR:TAG or DIR@DIGEST; a tar will do for DIR
-    #[arg(
-        long,
-        value_name = "REFERENCE",
-        required_unless_present = "from",
-        conflicts_with = "from"
-    )]
+    #[arg(long, value_name = "REFERENCE")]
     oci_layout: Option<String>,
     /// The signed image archive, or the signed image in containerd
     #[arg(long, value_name = "SOURCE")]

@@ -312,6 +312,7 @@ impl ImportArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
         let line = "Successfully imported blob trust policy file.";
+        policy::check(context, PolicyKind::Blob, &bytes).map_err(|it| it.about(&self.file))?;
         policy::write(context, PolicyKind::Blob, &bytes, self.force, LegacyFile::Remove, line)
     }
 }

@@ -1,6 +1,6 @@
 //! `dockseal cert`: certificates of the trust stores, and test certificates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::signature::x509::Certificate;
 use crate::trust::store::{ManageError, StoreEntry, StoreRef, StoreType, TrustStores};
 
 use super::cert_test::{CleanupArgs, GenerateArgs};
-use super::context::Context;
+use super::context::{Context, quoted};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Answer, table};
@@ -114,7 +114,7 @@ impl AddArgs {
                 Ok(_) => added.push(file),
                 Err(error) => {
                     failed.push(format!("{}, with error {:?}", file.display(), describe(&error)));
-                    hint = hint.or_else(|| Failure::from(error).hint);
+                    hint = hint.or_else(|| Some(add_hint(&store, file, error)));
                 }
             }
         }
@@ -140,6 +140,20 @@ impl AddArgs {
         );
         let failure = Failure { details: failed, ..Failure::new(Exit::Unavailable, message) };
         Err(failure.with_report(report).with_hint(hint))
+    }
+}
+
+/// What helps where a file could not be added.
+fn add_hint(store: &StoreRef, file: &Path, error: ManageError) -> String {
+    let named = quoted(&file.to_string_lossy());
+    match &error {
+        ManageError::Exists => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let (kind, store) = (store.kind(), store.name());
+            format!("dockseal cert show --type {kind} --store {store} {}", quoted(&name))
+        }
+        _ if file.is_file() => format!("openssl x509 -noout -text -in {named}"),
+        _ => Failure::from(error).hint.unwrap_or_else(|| format!("ls -l {named}")),
     }
 }
 

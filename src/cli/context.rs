@@ -68,7 +68,9 @@ pub(crate) fn command_line(end: &str) -> String {
 /// The command line with another name in place of one, where that is in it.
 pub(crate) fn instead(name: &str, other: &str) -> Option<String> {
     let mut words = words()?;
-    let word = words.iter_mut().skip(1).rev().find(|word| word.contains(name))?;
+    let at = |is: &dyn Fn(&String) -> bool| words.iter().rposition(is).filter(|at| *at > 0);
+    let at = at(&|word| word == name).or_else(|| at(&|word| word.contains(name)))?;
+    let word = words.get_mut(at)?;
     let plain = word.trim_matches('\'');
     let (before, after) = plain.rsplit_once(name)?;
     *word = quoted(&format!("{before}{other}{after}"));

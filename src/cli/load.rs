@@ -35,12 +35,13 @@ const LEASE: SignedDuration = SignedDuration::from_hours(24);
   dockseal load image.tar --manifest manifest.json --signature image.sig --into docker
   dockseal load image.tar.zst --into containerd --namespace k8s.io
   dockseal load - --output clean.tar < image.tar")]
+#[command(group = clap::ArgGroup::new("destination").required(true).args(["into", "output"]))]
 pub(super) struct LoadArgs {
     /// Engine that gets the image
-    #[arg(long, value_enum, value_name = "ENGINE", required_unless_present = "output")]
+    #[arg(long, value_enum, value_name = "ENGINE")]
     into: Option<Engine>,
     /// Write an archive of the verified content, and nothing else, to FILE
-    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
+    #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Name that the image gets instead of those in the archive, which no signature covers;
     /// repeatable

@@ -65,9 +65,9 @@ pub(super) fn write(
     legacy: LegacyFile,
     line: &str,
 ) -> Result<(), Failure> {
-    let files = policy_files(context)?;
     // What is no policy is refused before anybody is asked about it.
-    files.check(kind, bytes)?;
+    check(context, kind, bytes)?;
+    let files = policy_files(context)?;
     if files.exists(kind) {
         let name = name(kind);
         let question =
@@ -91,6 +91,12 @@ pub(super) fn write(
     context.printer.note(format_args!("wrote {}", imported.path.display()));
     context.printer.line(line)?;
     Ok(context.printer.json(json!({"verdict": "written", "path": imported.path}))?)
+}
+
+/// Whether it is a policy; what helps is not the one that there is.
+pub(super) fn check(context: &Context, kind: PolicyKind, bytes: &[u8]) -> Result<(), Failure> {
+    let checked = policy_files(context)?.check(kind, bytes);
+    checked.map_err(|error| Failure::from(error).with_hint(Some("dockseal help policy".to_owned())))
 }
 
 /// What a kind of policy is called.
@@ -126,6 +132,7 @@ pub(super) struct WriteArgs {
 impl ImportArgs {
     fn run(self, context: &Context) -> Result<(), Failure> {
         let bytes = read_input(&self.file, MAX_POLICY_BYTES as u64)?;
+        check(context, PolicyKind::Oci, &bytes).map_err(|failure| failure.about(&self.file))?;
         self.write.write(context, &bytes, "Successfully imported OCI trust policy file.")
     }
 }

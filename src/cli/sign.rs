@@ -23,7 +23,7 @@ use crate::store::layout::{LayoutTarget, SignatureManifest};
 use crate::store::{Added, NewSignature, SignatureStore};
 
 use super::authority::{TimestampArgs, countersigned};
-use super::context::Context;
+use super::context::{Context, quoted};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::check_key_files;
@@ -322,12 +322,20 @@ pub(super) fn read_pair(
         None => LocalSigner::from_pem(&key_bytes, &chain),
     };
     signer.map_err(|error| {
-        let hint = matches!(error, SignerError::Encrypted)
-            .then(|| "its first line is the passphrase: --passphrase-file FILE".to_owned());
+        let hint = match error {
+            SignerError::Encrypted => {
+                "its first line is the passphrase: --passphrase-file FILE".to_owned()
+            }
+            _ => format!(
+                "PEM is expected, and the certificate of the key first: head -n 1 {} {}",
+                quoted(&key.to_string_lossy()),
+                quoted(&certificates.to_string_lossy())
+            ),
+        };
         Failure::of(Exit::Unavailable, &error)
             .with_detail(format!("key: {}", key.display()))
             .with_detail(format!("certificates: {}", certificates.display()))
-            .with_hint(hint)
+            .with_hint(Some(hint))
     })
 }
 
@@ -337,6 +345,9 @@ impl SignArgs {
         if self.embed {
             self.subject.of_image()?.check_place(self.record)?;
         }
+        // Without a key nothing is worth hashing.
+        let authority = self.timestamp.open(context)?;
+        let signer = self.key.signer(context)?;
         let subject = self.subject.resolve_to_sign(context)?;
         self.refuse_overwriting(&subject)?;
         if let Some(output) = &self.output {
@@ -346,8 +357,6 @@ impl SignArgs {
             // Before anybody signs.
             containerd.check_writable()?;
         }
-        let authority = self.timestamp.open(context)?;
-        let signer = self.key.signer(context)?;
         let options = SignOptions {
             format,
             expires_in: self.expiry.filter(|expiry| !expiry.is_zero()),

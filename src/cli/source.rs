@@ -488,6 +488,16 @@ pub(super) fn stdin() -> Result<io::Stdin, Failure> {
 /// What helps somebody who named an image of the engine where a file is expected.
 fn image_that_is_no_file(path: &Path) -> Option<String> {
     let name = path.to_str()?;
+    // As skopeo and others have it.
+    if let Some(image) = name.strip_prefix("docker://").filter(|it| it.parse::<Reference>().is_ok())
+    {
+        let engine = context::instead(name, &format!("docker-daemon:{image}"))?;
+        return Some(format!("no registry is read: docker pull {image} && {engine}"));
+    }
+    let is_layout = |directory: &str| Path::new(directory).join("oci-layout").is_file();
+    if name.rsplit_once([':', '@']).is_some_and(|(directory, _)| is_layout(directory)) {
+        return context::instead(name, &format!("oci:{name}"));
+    }
     let is_archive_name = || ARCHIVE_NAMES.iter().any(|ending| name.ends_with(ending));
     let is_image = !path.exists() && !is_archive_name() && name.parse::<Reference>().is_ok();
     let engine = format!("docker-daemon:{name}");

@@ -140,7 +140,8 @@ impl SignatureArgs {
                 Some(file) => read_input(file, MAX_ENVELOPE_BYTES)?,
                 None => place.store.read(&stored)?,
             };
-            found.push(Found::new(stored, &bytes)?);
+            let place = stored.location.clone();
+            found.push(Found::new(stored, &bytes).map_err(|failure| failure.about(&place))?);
         }
         if found.is_empty() {
             let which = self.only.as_ref().map(|only| format!(" {only}")).unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::trust::policy::Statement;
 use crate::verify::{CandidateError, CheckStatus, FailureClass, TrustedSignature, VerifyError};
 
 use super::context::quoted;
+use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Printer, Tone, Verbosity, table};
 use super::report::{self, PolicyInfo};
@@ -66,13 +67,19 @@ pub(super) fn denied_file(error: VerifyError) -> Failure {
         .hint
         .as_ref()
         .map(|hint| hint.replace("dockseal sign SOURCE", "dockseal blob sign FILE"));
-    showing(failure.with_hint(hint), location)
+    match location {
+        Some(file) if failure.exit == Exit::NoSignature => failure.or_nearest_file(&file),
+        location => showing(failure.with_hint(hint), location),
+    }
 }
 
 /// The same failure; where nothing else helps, what the signature says may.
 fn showing(failure: Failure, signature: Option<PathBuf>) -> Failure {
-    let file = signature.filter(|file| failure.hint.is_none() && file.is_file());
+    let file = signature.filter(|file| failure.hint.is_none() && file.exists());
     match file {
+        Some(file) if file.is_dir() => {
+            failure.with_hint(Some(format!("ls {}", quoted(&file.to_string_lossy()))))
+        }
         Some(file) => {
             let hint = format!("dockseal inspect {}", quoted(&file.to_string_lossy()));
             failure.with_hint(Some(hint))

@@ -394,6 +394,7 @@ impl VerifyError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoneTrusted { best, .. } => best.error.hint(),
+            Self::TooFewSigners { .. } => Some("--signature FILE".to_owned()),
             _ => None,
         }
     }

@@ -106,7 +106,7 @@ Successfully added following certificates to named store notary of type ca:
 error: Failed to add following certificates to named store notary of type ca:
   [DATA]valid/root.crt, with error "certificate already exists in the Trust Store"
   [DATA]README.md, with error "certificate 0 of the file: certificate is malformed: unknown/unsupported ASN.1 DER tag: 0x23 at DER byte 1"
-hint: dockseal cert list
+hint: dockseal cert show --type ca --store notary root.crt
 
 "#]]);
     host.command(&["cert", "add", "-t", "tsa", "-s", "notary"])
@@ -116,7 +116,7 @@ hint: dockseal cert list
         .stderr_eq(str![[r#"
 error: Failed to add following certificates to named store notary of type tsa:
   [DATA]valid/inter.crt, with error "certificate with subject /"CN=inter,O=Notary,L=Seattle,ST=WA,C=US/" is not a root CA certificate"
-hint: dockseal cert list
+hint: openssl x509 -noout -text -in [DATA]valid/inter.crt
 
 "#]]);
     host.run(&["cert", "list"])

@@ -27,6 +27,28 @@ const CASES: &[Case] = &[
     ("policy init --name all --trust-store ca:notary", 2, &["--trust-store ca:notary --force"]),
     ("verify --oci-layout lay", 2, &["expected a reference such as DIR:TAG", "found \"lay\""]),
     ("verify lay:v1 --max-age never", 2, &["'never'", "--max-age"]),
+    (
+        "attach image.sig",
+        2,
+        &["<--to <SOURCE>|--oci-layout <REFERENCE>>", "dockseal attach --help"],
+    ),
+    ("detach", 2, &["<--from <SOURCE>|--oci-layout <REFERENCE>>", "dockseal detach --help"]),
+    ("load image.tar", 2, &["<--into <ENGINE>|--output <FILE>>", "dockseal load --help"]),
+    (
+        "crl import --url root revoked.crl",
+        2,
+        &["expected a URL such as http://..., found \"root\"", "hint: dockseal crl import --help"],
+    ),
+    (
+        "crl import --url http://a/ revoked.crl --delta revoked.crl",
+        2,
+        &["--delta holds a complete CRL", "hint: dockseal crl import --help"],
+    ),
+    (
+        "sign image.tar -o m.sig --expiry 99999999h",
+        2,
+        &["99999999h must be", "end before the year 10000", "hint: dockseal sign --help"],
+    ),
     // No signature.
     (
         "verify image.tar",
@@ -71,6 +93,24 @@ const CASES: &[Case] = &[
         "timestamp verify blob.sig",
         12,
         &["no timestamping authority", "hint: dockseal cert add --type tsa"],
+    ),
+    (
+        "verify image.tar -s image.sig --require 2",
+        12,
+        &[
+            "2 distinct signers are required, trusted signatures are by 1: CN=leaf-ec256",
+            "hint: dockseal verify image.tar -s image.sig --require 2 --signature FILE",
+        ],
+    ),
+    (
+        "policy import notes.txt --force",
+        12,
+        &["notes.txt: malformed oci trust policy", "hint: dockseal help policy"],
+    ),
+    (
+        "policy init --name b --trust-store notary --force",
+        12,
+        &["malformed trust store value \"notary\"", "hint: dockseal help policy"],
     ),
     ("doctor --containerd-root nowhere", 2, &["hint: dockseal doctor --help"]),
     // Content.
@@ -146,7 +186,22 @@ const CASES: &[Case] = &[
     ("verify image.tar -s notes.txt", 16, &["notes.txt", "hint: dockseal inspect notes.txt"]),
     ("cache add notes.txt", 16, &["notes.txt: ", "hint: dockseal help signatures"]),
     ("crl import --url http://a/ notes.txt", 16, &["notes.txt", "hint: "]),
-    ("kit show notes.txt", 16, &["notes.txt: ", "hint: "]),
+    (
+        "verify image.tar -s image.sig --crl notes.txt",
+        16,
+        &["notes.txt: CRL is malformed", "hint: dockseal help policy"],
+    ),
+    (
+        "verify image.tar -s image.sig --ocsp-response notes.txt",
+        16,
+        &["notes.txt: ", "hint: dockseal help policy"],
+    ),
+    (
+        "timestamp request notes.txt -o a.tsq",
+        16,
+        &["notes.txt: content is neither", "hint: dockseal help signatures"],
+    ),
+    ("kit show notes.txt", 16, &["notes.txt: not a kit", "hint: where it was made: dockseal kit"]),
     // Not determinable.
     (
         "digest partial.tar",
@@ -194,7 +249,50 @@ const CASES: &[Case] = &[
         20,
         &["rot.crt", "hint: dockseal cert delete -t ca -s notary root.crt --yes"],
     ),
-    ("cert add -t ca -s notary none.crt", 20, &["none.crt", "No such file", "hint: "]),
+    (
+        "cert add -t ca -s notary none.crt",
+        20,
+        &["none.crt", "No such file", "hint: dockseal cert list"],
+    ),
+    (
+        "cert add -t ca -s notary expiring.crt",
+        20,
+        &["already exists", "hint: dockseal cert show --type ca --store notary expiring.crt\n"],
+    ),
+    (
+        "cert add -t ca -s notary notes.txt",
+        20,
+        &["notes.txt, with error", "hint: openssl x509 -noout -text -in notes.txt"],
+    ),
+    (
+        "key add x --key-file notes.txt --cert-file root.crt",
+        20,
+        &[
+            "no private key found",
+            "key: notes.txt",
+            "certificates: root.crt",
+            "PEM is expected, and the certificate of the key first: head -n 1 notes.txt root.crt",
+        ],
+    ),
+    ("verify image.tar -s lay", 20, &["lay", "Is a directory", "hint: ls lay\n"]),
+    ("verify *.none image.tar", 20, &["nothing matches *.none", "hint: ls .\n"]),
+    (
+        "verify image.tar -s image.sig --crl revokd.crl",
+        20,
+        &[
+            "revokd.crl: No such file",
+            "hint: dockseal verify image.tar -s image.sig --crl revoked.crl",
+        ],
+    ),
+    ("crl import --url http://a/ revokd.crl", 20, &["revokd.crl", "http://a/ revoked.crl\n"]),
+    (
+        "plugin install --file imge.tar",
+        20,
+        &["imge.tar: No such file", "hint: dockseal plugin install --file image.tar"],
+    ),
+    ("sign image.tar -o none/m.sig", 20, &["none/m.sig", "No such file", "hint: mkdir -p none\n"]),
+    ("sign image.tar -o lay", 20, &["lay: ", "s a directory", "hint: ls -ld lay\n"]),
+    ("man notes.txt", 20, &["notes.txt: File exists", "hint: ls -ld notes.txt\n"]),
     ("plugin uninstall god --yes", 20, &["god", "hint: dockseal plugin uninstall good --yes"]),
     (
         "manifest image.tar -o none/m.json",
@@ -237,6 +335,13 @@ const CASES: &[Case] = &[
             "a digest stands behind @, a tag behind a colon",
             "hint: dockseal verify --oci-layout lay@sha256:09ade42f",
         ],
+    ),
+    ("list lay:v1", 20, &["lay:v1: No such file", "hint: dockseal list oci:lay:v1\n"]),
+    (
+        "verify docker://reg.example/app:v1",
+        20,
+        &["hint: no registry is read: docker pull reg.example/app:v1 && dockseal verify \
+             docker-daemon:reg.example/app:v1\n"],
     ),
     ("digest app:1", 20, &["app:1", "hint: dockseal digest docker-daemon:app:1"]),
 ];

@@ -107,7 +107,7 @@ fn a_pair_that_does_not_fit_is_not_added() {
 error: private key does not match the certificate "CN=leaf-rsa2048,O=Notary,L=Seattle,ST=WA,C=US"
   key: [DATA]valid/ec256.key
   certificates: [DATA]valid/rsa2048.chain.crt
-hint: dockseal doctor
+hint: PEM is expected, and the certificate of the key first: head -n 1 [DATA]valid/ec256.key [DATA]valid/rsa2048.chain.crt
 
 "#]]);
     for arguments in [

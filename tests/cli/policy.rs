@@ -107,7 +107,7 @@ fn what_is_no_policy_is_not_imported() {
         .stdout_eq(str![])
         .stderr_eq(str![[r#"
 error: oci trust policy: trust policy statement "a" uses an unsupported trust store name ".." in trust store value "ca:..". Named store name needs to follow [a-zA-Z0-9_.-]+ format
-hint: dockseal policy show
+hint: dockseal help policy
 
 "#]]);
     assert!(!host.path("config").exists());

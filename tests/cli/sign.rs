@@ -296,7 +296,7 @@ hint: dockseal key list
 error: private key does not match the certificate "CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US"
   key: [DATA]valid/ec384.key
   certificates: [DATA]valid/ec256.chain.crt
-hint: dockseal doctor
+hint: PEM is expected, and the certificate of the key first: head -n 1 [DATA]valid/ec384.key [DATA]valid/ec256.chain.crt
 
 "#]]);
     assert!(!host.path("cache").exists(), "nothing was written");
@@ -307,7 +307,7 @@ fn no_default_key() {
     let host = Host::empty();
     host.run(&["sign", "--local", MANIFEST]).code(20).stdout_eq(str![]).stderr_eq(str![[r#"
 error: default signing key not set. Please set default signing key or specify a key name
-hint: dockseal key update --default NAME
+hint: dockseal key add NAME --key-file FILE --cert-file FILE --default
 
 "#]]);
 }

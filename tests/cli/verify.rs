@@ -721,7 +721,7 @@ checked: integrity, authenticity, expiry, authenticTimestamp, revocation, conten
     host.run(&[&verify[..], &[MANIFEST]].concat()).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
 error: 2 distinct signers are required, trusted signatures are by 1: CN=leaf-ec256,O=Notary,L=Seattle,ST=WA,C=US
   policy: statement "all" (strict) of [HOST]/config/trustpolicy.oci.json
-hint: dockseal policy show
+hint: dockseal verify --local --require 2 -s a.sig -s b.sig net-monitor_v1.json --signature FILE
 
 "#]]);
 }

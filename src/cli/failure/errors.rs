@@ -51,7 +51,10 @@ impl From<KitError> for Failure {
         let hint = error.hint();
         let failure = match error {
             KitError::File(error) => error.into(),
-            KitError::Archive(error) => Self::from(error).prefixed("not a kit"),
+            KitError::Archive(error) => {
+                let made = "where it was made: dockseal kit export --name NAME --output FILE.kit";
+                Self::from(error).prefixed("not a kit").with_hint(Some(made.to_owned()))
+            }
             KitError::Policy(error) => error.into(),
             KitError::Store(error) => error.into(),
             KitError::Crl(error) => error.into(),
@@ -79,11 +82,15 @@ impl From<FileError> for Failure {
                 failure.with_hint(Some(format!("mkdir -p {directory}")))
             }
             (io::ErrorKind::NotFound, _) => failure.or_nearest_file(path),
-            (io::ErrorKind::PermissionDenied, _) => {
+            (io::ErrorKind::StorageFull, _) => failure.with_hint(Some("df -h".to_owned())),
+            (kind, _) => {
+                let failure = match kind != io::ErrorKind::IsADirectory && path.is_dir() {
+                    true => failure.with_detail("it is a directory"),
+                    false => failure,
+                };
                 let path = quoted(&path.to_string_lossy());
                 failure.with_hint(Some(format!("ls -ld {path}")))
             }
-            _ => failure,
         }
     }
 }
@@ -99,6 +106,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Containerd(error) => error.into(),
             StoreError::Layout(error) => error.into(),
+            StoreError::File(error) => error.into(),
             error @ StoreError::ReadOnly { .. } => Self::of(Exit::Unavailable, &error).with_hint(
                 Some("over the socket of a running containerd: --address PATH".to_owned()),
             ),
@@ -203,11 +211,12 @@ impl From<TrustStoreError> for Failure {
 
 impl From<CrlFileError> for Failure {
     fn from(error: CrlFileError) -> Self {
-        let exit = match &error {
-            CrlFileError::Malformed { .. } => Exit::Malformed,
-            _ => Exit::Unavailable,
-        };
-        Self::of(exit, &error)
+        match error {
+            CrlFileError::File(error) => error.into(),
+            error => {
+                Self::of(Exit::Malformed, &error).with_hint(Some("dockseal help policy".to_owned()))
+            }
+        }
     }
 }
 
@@ -267,6 +276,10 @@ impl From<PluginError> for Failure {
 
 impl From<InstallError> for Failure {
     fn from(error: InstallError) -> Self {
+        let error = match error {
+            InstallError::File(error) => return error.into(),
+            error => error,
+        };
         let exit = match &error {
             InstallError::Checksum(_) => Exit::Usage,
             InstallError::OtherChecksum { .. } => Exit::ContentMismatch,

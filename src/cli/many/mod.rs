@@ -189,7 +189,9 @@ impl VerifyManyArgs {
         context: &Context,
     ) -> Outcome {
         let outcome = self.judge(target, shared, share, by, context);
-        outcome.unwrap_or_else(|failure| Outcome::failed(target.name.clone(), failure))
+        outcome.unwrap_or_else(|failure| {
+            Outcome::failed(target.name.clone(), failure.hinting("verify"))
+        })
     }
 
     fn judge(
@@ -238,7 +240,7 @@ impl VerifyManyArgs {
                 }
                 Err(error) => {
                     let report = report::denied(&subject.descriptor, &policy, &error);
-                    let failure = denied(&subject, error);
+                    let failure = denied(&subject, error).hinting("verify");
                     let digest = Some(subject.descriptor.digest);
                     let failed = Outcome::failed(target.name.clone(), failure);
                     return Ok(Outcome { report, digest, ..failed });
@@ -341,9 +343,17 @@ impl VerifyManyArgs {
                 exit,
                 format!("{bad} of {} images are not verified", outcomes.len()),
             )
-            .with_report(report)),
+            .with_report(report)
+            .with_hint(hint_of(outcomes, exit))),
         }
     }
+}
+
+/// What helps to have the images: what helps with the first that is not there.
+fn hint_of(outcomes: &[Outcome], exit: Exit) -> Option<String> {
+    let failures = outcomes.iter().filter_map(|outcome| outcome.failure.as_ref());
+    let mut unavailable = failures.filter(|failure| failure.exit == exit);
+    unavailable.find_map(|failure| failure.hint.clone()).filter(|_| exit == Exit::Unavailable)
 }
 
 /// An image that was asked for by digest is that one, or one in it (security.md S14).

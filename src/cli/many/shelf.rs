@@ -89,7 +89,9 @@ impl Shelf {
                 let more = self.images.len().saturating_sub(MAX_SHOWN);
                 let more = (more > 0).then(|| format!("and {more} more"));
                 let names = shown.map(|(name, _)| name.familiar()).chain(more);
-                Err(names.fold(Failure::new(Exit::Unavailable, message), Failure::with_detail))
+                let failure = Failure::new(Exit::Unavailable, message)
+                    .with_hint(Some(format!("docker save {what} -o image.tar")));
+                Err(names.fold(failure, Failure::with_detail))
             }
             several => {
                 let places = several

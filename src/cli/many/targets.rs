@@ -223,7 +223,8 @@ fn expand(text: &str) -> Result<Vec<String>, Failure> {
         paths.push(path.to_owned());
     }
     if paths.is_empty() {
-        return Err(Failure::new(Exit::Unavailable, format!("nothing matches {pattern}")));
+        return Err(Failure::new(Exit::Unavailable, format!("nothing matches {pattern}"))
+            .or_nearest_file(Path::new(pattern)));
     }
     paths.sort_unstable();
     Ok(paths.into_iter().map(|path| format!("{before}{}{after}", as_path(path))).collect())

@@ -154,13 +154,18 @@ impl SigningKeys {
     /// # Errors
     /// [`KeysError::NotFound`], [`KeysError::NoDefault`].
     pub fn find(&self, name: Option<&str>) -> Result<&SigningKey, KeysError> {
-        let name = name.or(self.default.as_deref()).ok_or(KeysError::NoDefault)?;
+        let name = name
+            .or(self.default.as_deref())
+            .ok_or_else(|| KeysError::NoDefault { known: self.names() })?;
         self.keys.iter().find(|key| key.name == name).ok_or_else(|| self.not_found(name))
     }
 
     fn not_found(&self, name: &str) -> KeysError {
-        let known = self.keys.iter().map(|key| key.name.clone()).collect();
-        KeysError::NotFound { name: name.to_owned(), known }
+        KeysError::NotFound { name: name.to_owned(), known: self.names() }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.name.clone()).collect()
     }
 
     /// Adds a key.

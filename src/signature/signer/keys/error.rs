@@ -61,7 +61,10 @@ pub enum KeysError {
     Name,
     /// No key was named and no default is set.
     #[error("default signing key not set. Please set default signing key or specify a key name")]
-    NoDefault,
+    NoDefault {
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// No key has the name that was asked for.
     #[error("signing key {name} not found")]
     NotFound {
@@ -82,7 +85,13 @@ impl KeysError {
     /// A command that helps, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoDefault => Some("dockseal key update --default NAME".to_owned()),
+            Self::NoDefault { known } => Some(match known.as_slice() {
+                [] => "dockseal key add NAME --key-file FILE --cert-file FILE --default".to_owned(),
+                [only] => format!("dockseal key update {only} --default"),
+                names => {
+                    format!("there are {}: dockseal key update NAME --default", names.join(", "))
+                }
+            }),
             Self::NotFound { .. } => Some("dockseal key list".to_owned()),
             _ => None,
         }

@@ -65,7 +65,7 @@ fn keys_are_added_removed_and_made_default() {
     list.add(local("c"), MakeDefault::No).unwrap();
     assert_eq!(list.default_name(), Some("b"));
     assert_eq!(list.remove("b").unwrap(), WasDefault::Yes);
-    assert!(matches!(list.find(None), Err(KeysError::NoDefault)));
+    assert!(matches!(list.find(None), Err(KeysError::NoDefault { .. })));
     assert_eq!(list.find(Some("b")).unwrap_err().to_string(), "signing key b not found");
     list.set_default("c").unwrap();
     assert!(list.set_default("d").is_err());
