@@ -30,7 +30,7 @@ use crate::trust::store::{MAX_STORE_FILE_BYTES, StoreRef, StoreType, TrustStores
 use crate::verify::{Blob, TrustedSignature, Verdict, Verifier, VerifyOptions};
 
 use super::authority::{TimestampArgs, countersigned};
-use super::context::Context;
+use super::context::{Context, quoted};
 use super::duration;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -326,8 +326,11 @@ impl ImportArgs {
         let name = &kit.document.name;
         if let Some(path) = &self.trust_root {
             let root = read_input(path, MAX_STORE_FILE_BYTES)?;
-            let fingerprint = fingerprint(&root)
-                .map_err(|failure| failure.prefixed(&path.display().to_string()))?;
+            let fingerprint = fingerprint(&root).map_err(|failure| {
+                let named = quoted(&path.to_string_lossy());
+                let hint = format!("openssl x509 -noout -text -in {named}");
+                failure.about(path).with_hint(Some(hint))
+            })?;
             context.printer.note(format_args!("trust root: {fingerprint}"));
             let trusted = self.by_root(kit, &root, "*", context)?;
             let identity = identity(&trusted);
@@ -347,7 +350,7 @@ impl ImportArgs {
         let Some(trust) = installed(host, name)?.and_then(|installed| installed.trust) else {
             let message = format!("nothing says whose kits called {name:?} are believed");
             return Err(Failure::new(Exit::NotTrusted, message)
-                .with_hint(Some("dockseal kit import FILE --trust-root CERT".to_owned())));
+                .with_hint(Some("--trust-root CERT".to_owned())));
         };
         let damaged = || {
             Failure::new(Exit::NotTrusted, format!("what is remembered of kit {name:?} is damaged"))

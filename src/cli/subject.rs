@@ -289,8 +289,12 @@ impl SubjectArgs {
 /// Something in an OCI layout: `DIR:TAG` or `DIR@DIGEST`, or a tar in place of DIR. Its manifest is read and hashed.
 pub(super) fn in_layout(text: &str) -> Result<Subject, Failure> {
     let reference = LayoutReference::parse(text)?;
-    let layout = OciLayout::at(&reference.path, Limits::default())?;
-    let manifest = layout.resolve(&reference.target)?;
+    let malformed = |error| {
+        let failure = Failure::from(error);
+        if failure.exit == Exit::Malformed { failure.about(&reference.path) } else { failure }
+    };
+    let layout = OciLayout::at(&reference.path, Limits::default()).map_err(malformed)?;
+    let manifest = layout.resolve(&reference.target).map_err(malformed)?;
     Ok(Subject {
         descriptor: manifest.descriptor,
         name: Some(reference.path.display().to_string()),

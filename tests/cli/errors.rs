@@ -197,6 +197,11 @@ const CASES: &[Case] = &[
         &["notes.txt: ", "hint: dockseal help policy"],
     ),
     (
+        "verify --oci-layout broken:v1",
+        16,
+        &["broken: invalid JSON: ", "hint: dockseal help sources"],
+    ),
+    (
         "timestamp request notes.txt -o a.tsq",
         16,
         &["notes.txt: content is neither", "hint: dockseal help signatures"],
@@ -361,6 +366,8 @@ fn host() -> Host {
     host.write("partial.tar", archive("containerd-29-partial-index"));
     host.write("notes.txt", "notes");
     host.write("manifest.json", host.read(MANIFEST));
+    host.write("broken/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    host.write("broken/index.json", "x");
     crate::layout::copy(&host, "lay0");
     host.run(&["sign", "image.tar", "-o", "image.sig"]).code(0);
     host.run(&["blob", "sign", "notes.txt"]).code(0);

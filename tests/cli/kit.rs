@@ -75,7 +75,7 @@ fn trust_arrives_on_an_empty_host() {
     host.run(&VERIFY).code(12);
     host.run(&NEXT).code(12).stdout_eq(str![]).stderr_eq(str![[r#"
 error: nothing says whose kits called "plant" are believed
-hint: dockseal kit import FILE --trust-root CERT
+hint: dockseal kit import kit.tar --trust-root CERT
 
 "#]]);
     let dry = [&FIRST[..], &["--dry-run"]].concat();
