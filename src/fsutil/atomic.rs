@@ -13,19 +13,22 @@ use super::{FileError, Mode, parent, sync_parent};
 /// # Errors
 /// [`FileError::Io`]; the file that was there is then unchanged.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
-    AtomicFile::holding(path, bytes, mode)?.commit()
+    AtomicFile::create(path, mode)?.with(bytes)?.commit()
 }
 
 /// Writes files, each whole or not at all as [`write_atomic`] does, that lead to each other: none has
 /// its name before those in front of it are on the disk. All are written before the disk is waited for,
-/// so that the first wait serves all of them.
+/// so that the first wait serves all of them. Others may have made the directory: whatever has the name
+/// of a file is replaced, nothing is written into a device or through a link.
 ///
 /// # Errors
 /// [`FileError::Io`]; some of the files, the first ones, may be there then.
 pub fn write_in_order(files: &[(&Path, &[u8], Mode)]) -> Result<(), FileError> {
     let mut written = Vec::with_capacity(files.len());
     for (path, bytes, mode) in files {
-        let file = AtomicFile::holding(path, bytes, *mode)?;
+        let file = Temporary::beside(path, *mode);
+        let file = file.map_err(|source| FileError::io("create", path, source))?;
+        let file = AtomicFile::of(path.to_path_buf(), file).with(bytes)?;
         file.begin_to_sync();
         written.push(file);
     }
@@ -59,7 +62,8 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError>
 /// nothing behind, and neither does a process that is killed, where a file can do without a name.
 ///
 /// A target that exists and is no regular file (`/dev/null`, a pipe) is written directly: it could
-/// not be replaced without destroying it.
+/// not be replaced without destroying it. So is a file that this process has open (`/dev/stdout`), behind
+/// what is in it.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
@@ -79,8 +83,8 @@ impl AtomicFile {
     /// [`FileError::Io`] when the directory is not writable.
     pub fn create(path: &Path, mode: Mode) -> Result<Self, FileError> {
         let is_special = fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
-        let inner = if is_special {
-            let file = File::options().write(true).open(path);
+        let inner = if is_special || is_descriptor(path) {
+            let file = File::options().append(true).open(path);
             Inner::Direct(file.map_err(|source| FileError::io("open", path, source))?)
         } else {
             let file = Temporary::beside(path, mode);
@@ -94,11 +98,11 @@ impl AtomicFile {
         Self { target, inner: Inner::Temporary(file) }
     }
 
-    /// All of `path` is written.
-    fn holding(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
-        let mut file = Self::create(path, mode)?;
-        file.write_all(bytes).map_err(|source| FileError::io("write", path, source))?;
-        Ok(file)
+    /// The file with more bytes.
+    fn with(mut self, bytes: &[u8]) -> Result<Self, FileError> {
+        let written = self.write_all(bytes);
+        written.map_err(|source| FileError::io("write", &self.target, source))?;
+        Ok(self)
     }
 
     /// Copies a part of another file to the end of this one. It need not pass through this process,
@@ -160,6 +164,22 @@ impl AtomicFile {
     }
 }
 
+/// Whether a path leads to what a process has open: `/dev/stdout` is a link to `/proc/self/fd/1`.
+fn is_descriptor(path: &Path) -> bool {
+    let mut path = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        if fs::canonicalize(parent(&path)).is_ok_and(|directory| directory.starts_with("/proc")) {
+            return true;
+        }
+        match fs::read_link(&path) {
+            Ok(target) => path = parent(&path).join(target),
+            Err(_) => break,
+        }
+    }
+    false
+}
+
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.inner {
@@ -203,6 +223,58 @@ mod tests {
         let error = write_new(&path, b"two", Mode::Private).unwrap_err();
         assert!(error.to_string().starts_with("cannot create "), "{error}");
         assert_eq!(read_bounded(&path, 10).unwrap(), b"one");
+    }
+
+    /// As `/dev/stdout` is when a shell has sent it to a file.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_file_is_written_behind_what_is_in_it() {
+        use std::os::fd::AsRawFd as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let [path, link, second] = ["a", "link", "second"].map(|name| directory.path().join(name));
+        write_atomic(&path, b"one", Mode::Public).unwrap();
+        let open = File::open(&path).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", open.as_raw_fd());
+        std::os::unix::fs::symlink(&descriptor, &link).unwrap();
+        std::os::unix::fs::symlink("link", &second).unwrap();
+        for (to, expected) in
+            [(Path::new(&descriptor), "one."), (&link, "one.."), (&second, "one...")]
+        {
+            write_atomic(to, b".", Mode::Public).unwrap();
+            assert_eq!(read_bounded(&path, 10).unwrap(), expected.as_bytes());
+        }
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        // Another link is replaced, as ever.
+        let plain = directory.path().join("plain");
+        std::os::unix::fs::symlink("a", &plain).unwrap();
+        write_atomic(&plain, b"two", Mode::Public).unwrap();
+        assert_eq!(read_bounded(&path, 10).unwrap(), b"one...");
+        assert_eq!(read_bounded(&plain, 10).unwrap(), b"two");
+    }
+
+    /// Whoever made the directory must not have devices written, or this process wait for a reader.
+    #[cfg(unix)]
+    #[test]
+    fn what_has_the_name_of_a_file_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let [pipe, device, link, other] =
+            ["pipe", "device", "link", "other"].map(|name| directory.path().join(name));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write_atomic(&other, b"other", Mode::Public).unwrap();
+        std::os::unix::fs::symlink("other", &link).unwrap();
+        let files = [&pipe, &device, &link].map(|path| (&**path, &b"blob"[..], Mode::ReadOnly));
+        write_in_order(&files).unwrap();
+        for path in [&pipe, &device, &link] {
+            assert!(fs::symlink_metadata(path).unwrap().is_file());
+            assert_eq!(read_bounded(path, 10).unwrap(), b"blob");
+        }
+        assert_eq!(read_bounded(&other, 10).unwrap(), b"other");
+        fs::remove_file(&pipe).unwrap();
+        fs::create_dir(&pipe).unwrap();
+        write_in_order(&files).unwrap_err();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4, "nothing is left behind");
     }
 
     #[cfg(unix)]

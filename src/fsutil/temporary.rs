@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,6 +14,9 @@ use tempfile::NamedTempFile;
 use super::{Mode, parent};
 
 const PREFIX: &str = ".dockseal-";
+
+/// Most bytes of a file's name.
+const MAX_NAME: usize = 255;
 
 /// A file that is being written, in the directory it is meant for.
 #[derive(Debug)]
@@ -44,8 +47,7 @@ impl Temporary {
     /// # Errors
     /// When the directory is not writable.
     pub(super) fn leaving(target: &Path) -> io::Result<Self> {
-        let mut name = OsString::from(PREFIX);
-        name.push(target.file_name().unwrap_or_default());
+        let name = temporary_name(target);
         match fs::remove_file(target.with_file_name(&name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -57,9 +59,9 @@ impl Temporary {
         target: &Path,
         mode: Mode,
         name: Option<OsString>,
-        unnamed: fn(&Path, Mode) -> Option<File>,
+        unnamed: fn(&Path, Mode) -> io::Result<Option<File>>,
     ) -> io::Result<Self> {
-        let state = if let Some(file) = unnamed(parent(target), mode) {
+        let state = if let Some(file) = unnamed(parent(target), mode)? {
             State::Unnamed(file)
         } else {
             #[cfg(unix)]
@@ -102,9 +104,14 @@ impl Temporary {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when it does.
     pub(super) fn create(self, target: &Path) -> io::Result<()> {
-        match self.state {
-            State::Unnamed(file) => link(&file, target),
-            State::Named(file) => file.persist_noclobber(target).map(drop).map_err(|it| it.error),
+        let file = match self.state {
+            State::Named(file) => return place_new(file, target),
+            State::Unnamed(file) => file,
+        };
+        match link(&file, target) {
+            Ok(()) => sync_linked(&file),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => place_new(copy(file, &self.name, target)?, target),
         }
     }
 
@@ -114,21 +121,79 @@ impl Temporary {
     /// When it can't; what was there is unchanged.
     pub(super) fn replace(self, target: &Path) -> io::Result<()> {
         let file = match self.state {
-            State::Named(file) => {
-                return file.persist(target).map(drop).map_err(|it| it.error);
-            }
+            State::Named(file) => return place(file, target),
             State::Unnamed(file) => file,
         };
         match link(&file, target) {
+            Ok(()) => return sync_linked(&file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            placed => return placed,
+            Err(_) => return place(copy(file, &self.name, target)?, target),
         }
         // No call names a file that has none in the place of another.
         let mut builder = tempfile::Builder::new();
         let builder = named(&mut builder, &self.name);
-        let named = builder.make_in(parent(target), |path| link(&file, path))?;
-        named.persist(target).map(drop).map_err(|it| it.error)
+        place(builder.make_in(parent(target), |path| link(&file, path))?, target)?;
+        sync_linked(&file)
     }
+}
+
+fn place<F>(file: NamedTempFile<F>, target: &Path) -> io::Result<()> {
+    file.persist(target).map(drop).map_err(|it| it.error)
+}
+
+fn place_new<F>(file: NamedTempFile<F>, target: &Path) -> io::Result<()> {
+    file.persist_noclobber(target).map(drop).map_err(|it| it.error)
+}
+
+/// A copy that has a name, of a file that can't be given one: not everything that knows such files
+/// (containers, filters of system calls) lets one name them.
+fn copy(mut file: File, name: &Option<OsString>, target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let mut copy = named(&mut builder, name).tempfile_in(parent(target))?;
+    file.seek(SeekFrom::Start(0))?;
+    io::copy(&mut file, copy.as_file_mut())?;
+    let metadata = file.metadata()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let _ =
+            std::os::unix::fs::fchown(copy.as_file(), Some(metadata.uid()), Some(metadata.gid()));
+    }
+    copy.as_file().set_permissions(metadata.permissions())?;
+    copy.as_file().sync_all()?;
+    Ok(copy)
+}
+
+/// Before Linux 6.16 Btrfs does not log what has no name: synced before it had one, a file could be
+/// empty after a power failure.
+#[cfg(target_os = "linux")]
+fn sync_linked(file: &File) -> io::Result<()> {
+    const BTRFS: u32 = 0x9123_683e;
+
+    match rustix::fs::fstatfs(file) {
+        Ok(about) if about.f_type.cast_unsigned() & 0xffff_ffff == u64::from(BTRFS) => {
+            file.sync_all()
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_linked(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The name that a file has before it replaces `target`. Long ones are cut: a name has at most 255 bytes.
+fn temporary_name(target: &Path) -> OsString {
+    let mut name = OsString::from(PREFIX);
+    let own = target.file_name().unwrap_or_default();
+    if own.len() + PREFIX.len() <= MAX_NAME {
+        name.push(own);
+    } else {
+        let text: String = own.to_string_lossy().chars().take(MAX_NAME / 8).collect();
+        name.push(text);
+    }
+    name
 }
 
 impl Write for Temporary {
@@ -154,19 +219,28 @@ fn named<'a, 'name>(
 
 /// A file without a name in a directory, where there are such.
 #[cfg(target_os = "linux")]
-fn unnamed(directory: &Path, mode: Mode) -> Option<File> {
+fn unnamed(directory: &Path, mode: Mode) -> io::Result<Option<File>> {
     use rustix::fs::OFlags;
+    use rustix::io::Errno;
 
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(directory, flags, rustix::fs::Mode::from_raw_mode(mode.bits()));
-    let file = File::from(file.ok()?);
-    // Without it there would be no way to name the file.
-    fs::symlink_metadata(entry(&file)).is_ok().then_some(file)
+    match rustix::fs::open(directory, flags, rustix::fs::Mode::from_raw_mode(mode.bits())) {
+        Ok(file) => {
+            let file = File::from(file);
+            // Without it there would be no way to name the file.
+            Ok(fs::symlink_metadata(entry(&file)).is_ok().then_some(file))
+        }
+        // What file systems, kernels and filters of system calls answer that know no such files.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_: &Path, _: Mode) -> Option<File> {
-    None
+fn unnamed(_: &Path, _: Mode) -> io::Result<Option<File>> {
+    Ok(None)
 }
 
 /// Gives a file that has no name a first one.
@@ -197,7 +271,40 @@ mod tests {
     /// Each way of beginning a file: as this system has it, and as those have it that know no better.
     fn ways(target: &Path, name: Option<&str>) -> Vec<Temporary> {
         let begin = |unnamed| Temporary::begin(target, Mode::Public, name.map(Into::into), unnamed);
-        vec![begin(unnamed).unwrap(), begin(|_, _| None).unwrap()]
+        vec![begin(unnamed).unwrap(), begin(|_, _| Ok(None)).unwrap()]
+    }
+
+    #[test]
+    fn a_temporary_name_is_no_longer_than_names_may_be() {
+        for (name, expected) in [
+            ("a".to_owned(), ".dockseal-a".to_owned()),
+            ("b".repeat(245), format!(".dockseal-{}", "b".repeat(245))),
+            ("c".repeat(246), format!(".dockseal-{}", "c".repeat(31))),
+            ("\u{1f600}".repeat(63), format!(".dockseal-{}", "\u{1f600}".repeat(31))),
+        ] {
+            assert_eq!(temporary_name(&Path::new("d").join(name)), *expected);
+        }
+    }
+
+    /// What can't be named is copied.
+    #[test]
+    fn a_copy_has_the_content_and_the_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a");
+        let mut file = tempfile::tempfile_in(directory.path()).unwrap();
+        file.write_all(b"content").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.set_permissions(fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        // It had a name once, or never: either way it gets none here.
+        let copied = copy(file.try_clone().unwrap(), &None, &target).unwrap();
+        let permissions = copied.as_file().metadata().unwrap().permissions();
+        assert_eq!(permissions, file.metadata().unwrap().permissions());
+        place(copied, &target).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"content");
+        assert_eq!(names(directory.path()), ["a"]);
     }
 
     fn names(directory: &Path) -> Vec<OsString> {
@@ -245,7 +352,7 @@ mod tests {
     fn a_file_that_is_being_written_has_no_name() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a");
-        if unnamed(directory.path(), Mode::Public).is_none() {
+        if unnamed(directory.path(), Mode::Public).unwrap().is_none() {
             eprintln!("SKIPPED: {} has no files without a name", directory.path().display());
             return;
         }
@@ -254,6 +361,15 @@ mod tests {
         file.write_all(b"one").unwrap();
         other.write_all(b"two").unwrap();
         assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_error_has_a_temporary_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = Temporary::beside(&directory.path().join("none/a"), Mode::Public).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(PREFIX), "{error}");
     }
 
     #[test]

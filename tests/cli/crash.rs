@@ -134,6 +134,27 @@ fn a_layout_survives_a_killed_writer() {
     });
 }
 
+/// Containers may know files without a name and not let one name them.
+#[test]
+fn what_can_not_be_named_is_copied() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    copy_unsigned(&host, "lay");
+    for error in ["EPERM", "ENOENT", "EXDEV", "ENOSYS"] {
+        let inject = format!("inject=linkat:error={error}");
+        for sign in [&["sign", "--oci-layout", "lay:v1"][..], &["sign", "--local", MANIFEST]] {
+            let (status, trace) = host.trace(&["-e", &inject], sign);
+            assert_eq!(status, Some(0), "{error}: {trace:#?}");
+        }
+    }
+    assert_eq!(signatures(&host, "lay:v1").len(), 4);
+    host.run(&["verify", "--oci-layout", "lay:v1"]).code(0);
+    host.run(&["verify", "--local", MANIFEST]).code(0);
+    assert_eq!(temporary(&host.path("")), [""; 0].map(PathBuf::from));
+}
+
 /// Whenever a timestamp is attached and it stops, the signature is there with or without it.
 #[test]
 fn a_layout_survives_a_killed_timestamp() {
