@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Plugin, PluginError};
+use super::{Plugin, PluginError, install};
 use crate::fsutil::FileError;
 
 /// What the name of a plugin's program begins with.
@@ -141,6 +141,8 @@ impl PluginDirectory {
     /// removed.
     pub fn remove(&self, name: &PluginName) -> Result<(), PluginError> {
         let directory = self.of(name);
+        // One that a killed installation took away would come back with the next.
+        let _lock = self.path().is_dir().then(|| install::lock(self)).transpose()?;
         if !self.has(name) {
             let path = directory.join(name.program());
             return Err(PluginError::NotFound { name: name.to_string(), path });

@@ -12,6 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use super::archive::{self, ArchiveError, MAX_BYTES};
 use super::directory::{self, PREFIX};
 use super::protocol::Version;
@@ -21,6 +23,9 @@ use crate::image::digest::{Algorithm, Digest, DigestError};
 
 /// Directories with this prefix are being installed from; nothing else looks at them.
 const STAGING: &str = ".dockseal-";
+
+/// In them, with the name of the plugin behind it: the one that was installed.
+const TAKEN: &str = "old-";
 
 /// Which installed plugins may be replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -169,9 +174,7 @@ pub fn install(
         let (expected, found) = (expected.hex().to_owned(), found.hex().to_owned());
         return Err(InstallError::OtherChecksum { expected, found });
     }
-    // Others who install wait, so what is there under such a name is of one that was killed.
-    let _lock = Locked::open(plugins.path())?;
-    remove_staging(plugins.path())?;
+    let _lock = lock(plugins)?;
     // Dropped, it takes everything with it.
     let staging =
         tempfile::Builder::new().prefix(STAGING).tempdir_in(plugins.path()).map_err(unusable)?;
@@ -184,21 +187,37 @@ pub fn install(
     directory::check_program(plugin.path(), &metadata).map_err(InstallError::Metadata)?;
     let version = plugin.metadata(&PluginConfig::new()).map_err(InstallError::Metadata)?.version;
     let replaced = may_replace(plugins, &plugin.name, &version, replace)?;
-    put(&new, &plugins.of(&plugin.name), &staging.path().join("old"))?;
+    put(staging, &new, &plugin.name, plugins)?;
     Ok(Installed { name: plugin.name.to_string(), version, replaced })
 }
 
-/// Removes what killed installations left.
-fn remove_staging(plugins: &Path) -> Result<(), FileError> {
-    for path in fsutil::entries(plugins)? {
-        let is_staging = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(STAGING.as_bytes()));
-        if is_staging && path.is_dir() {
-            fs::remove_dir_all(&path).map_err(|error| FileError::io("remove", &path, error))?;
+/// Makes others who change plugins wait, and ends what killed installations began: a plugin that one
+/// took away is put back, and the rest goes.
+pub(super) fn lock(plugins: &PluginDirectory) -> Result<Locked, FileError> {
+    let lock = Locked::open(plugins.path())?;
+    for path in fsutil::entries(plugins.path())? {
+        if name_behind(STAGING, &path).is_none() || !path.is_dir() {
+            continue;
         }
+        for taken in fsutil::entries(&path)? {
+            let name = name_behind(TAKEN, &taken).and_then(|name| PluginName::new(name).ok());
+            let Some(target) = name.map(|name| plugins.of(&name)) else { continue };
+            if is_absent(&target) {
+                fsutil::rename(&taken, &target)?;
+            }
+        }
+        fs::remove_dir_all(&path).map_err(|error| FileError::io("remove", &path, error))?;
     }
-    Ok(())
+    Ok(lock)
+}
+
+/// What stands behind `prefix` in a file's name.
+fn name_behind<'a>(prefix: &str, path: &'a Path) -> Option<&'a str> {
+    path.file_name()?.to_str()?.strip_prefix(prefix)
+}
+
+fn is_absent(path: &Path) -> bool {
+    matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Copies the source to where nobody changes it any more, and hashes it.
@@ -302,20 +321,28 @@ fn may_replace(
     }
 }
 
-/// Puts a directory in its place. What was there goes to `old`.
-fn put(new: &Path, target: &Path, old: &Path) -> Result<(), FileError> {
-    let failed = |error| FileError::io("replace", target, error);
-    if fs::symlink_metadata(target).is_err() {
-        return fs::rename(new, target).map_err(failed);
+/// Puts a directory in its place. Where what was there can't be swapped with it, that is taken away
+/// under a name that tells where it belongs: [`lock`] puts it back if the rest does not come.
+fn put(
+    staging: TempDir,
+    new: &Path,
+    name: &PluginName,
+    plugins: &PluginDirectory,
+) -> Result<(), FileError> {
+    let target = &plugins.of(name);
+    if is_absent(target) {
+        return fsutil::rename(new, target);
     }
     if exchange(new, target) {
         return Ok(());
     }
-    fs::rename(target, old).map_err(failed)?;
-    fs::rename(new, target).map_err(|error| {
-        // As it was, if that can be.
-        let _ = fs::rename(old, target);
-        failed(error)
+    let taken = staging.path().join(format!("{TAKEN}{name}"));
+    fsutil::rename(target, &taken)?;
+    fsutil::rename(new, target).inspect_err(|_| {
+        // As it was, if that can be; else it is kept for the next installation.
+        if fsutil::rename(&taken, target).is_err() {
+            let _ = staging.keep();
+        }
     })
 }
 

@@ -12,6 +12,7 @@ use snapbox::str;
 use zip::write::SimpleFileOptions;
 
 use crate::Host;
+use crate::tools::can_trace;
 
 /// A script that says who it is, and leaves a trace.
 fn plugin(name: &str, version: &str) -> String {
@@ -290,4 +291,74 @@ hint: load it elsewhere, then: dockseal plugin install --file FILE --sha256sum H
     }
     // Both at once would be one or the other.
     host.run(&["plugin", "install", "--file", "--url", "x"]).code(2);
+}
+
+/// Where two directories can't be swapped, an update that is killed may leave no plugin in its place:
+/// the next change of plugins puts it back.
+#[test]
+fn a_killed_update_loses_no_plugin() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    let has = |version: &str| {
+        let program = host.read("config/plugins/a/notation-a");
+        String::from_utf8(program).unwrap().contains(&format!("\"version\":\"{version}\""))
+    };
+    host.executable("old/notation-a", &plugin("a", "1.0.0"));
+    host.executable("new/notation-a", &plugin("a", "2.0.0"));
+    host.executable("notation-b", &plugin("b", "1.0.0"));
+    let update = install("new/notation-a", &["--force"]);
+    let unable = ["-e", "trace=renameat2,?rename,renameat", "-e", "inject=renameat2:error=EINVAL"];
+    let mut was_away = 0;
+    for number in 1.. {
+        host.run(&install("old/notation-a", &["--force"])).code(0);
+        let kill = format!("inject=?rename,renameat:signal=SIGKILL:when={number}");
+        let (status, trace) = host.trace(&[&unable[..], &["-e", &kill]].concat(), &update);
+        if status.is_some() {
+            assert_eq!((status, number), (Some(0), 3), "{trace:#?}");
+            assert!(trace.iter().any(|line| line.contains("RENAME_EXCHANGE")), "{trace:#?}");
+            break;
+        }
+        was_away += i32::from(!host.path("config/plugins/a").exists());
+        host.run(&install("notation-b", &["--force"])).code(0);
+        assert!(has("1.0.0"), "killed at {number}");
+    }
+    assert_eq!(was_away, 1, "killed between the two renames");
+    assert!(has("2.0.0"));
+    let left = fs::read_dir(host.path("config/plugins")).unwrap();
+    assert_eq!(left.count(), 2, "nothing else is left");
+
+    // Who removes it then does not get it back later.
+    let kill = ["-e", "inject=?rename,renameat:signal=SIGKILL:when=2"];
+    host.trace(&[&unable[..], &kill].concat(), &install("old/notation-a", &["--force"]));
+    assert!(!host.path("config/plugins/a").exists());
+    host.run(&["plugin", "uninstall", "--yes", "a"]).code(0);
+    host.run(&install("notation-b", &["--force"])).code(0);
+    assert!(!host.path("config/plugins/a").exists());
+}
+
+/// An update that can't be ended, and not be taken back either, keeps what was installed.
+#[test]
+fn a_failed_update_loses_no_plugin() {
+    if !can_trace() {
+        return;
+    }
+    let host = Host::ready();
+    host.executable("notation-a", &plugin("a", "1.0.0"));
+    host.executable("notation-b", &plugin("b", "1.0.0"));
+    host.run(&install("notation-a", &[])).code(0);
+    let fail = [
+        "-e",
+        "trace=renameat2,?rename,renameat",
+        "-e",
+        "inject=renameat2:error=EINVAL",
+        "-e",
+        "inject=?rename,renameat:error=EIO:when=2+",
+    ];
+    let (status, trace) = host.trace(&fail, &install("notation-a", &["--force"]));
+    assert_eq!(status, Some(20), "{trace:#?}");
+    assert!(!host.path("config/plugins/a").exists());
+    host.run(&install("notation-b", &[])).code(0);
+    assert!(host.path("config/plugins/a/notation-a").exists());
 }
