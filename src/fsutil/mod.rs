@@ -116,17 +116,21 @@ fn read_into(bytes: &mut Vec<u8>, reader: impl Read, limit: u64) -> io::Result<b
     Ok(u64::try_from(bytes.len()).is_ok_and(|length| length <= limit))
 }
 
-/// Creates a directory and those above it, for their owner only (0700). Directories that exist
-/// stay as they are.
+/// Creates a directory and those above it, for their owner only (0700), so that they survive a power
+/// failure. Directories that exist stay as they are.
 ///
 /// # Errors
 /// [`FileError::Io`].
 pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    let is_new = |it: &&Path| !it.as_os_str().is_empty() && !it.exists();
+    let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| FileError::io("create", path, source))
+    builder.create(path).map_err(|source| FileError::io("create", path, source))?;
+    made.into_iter().for_each(sync_parent);
+    Ok(())
 }
 
 /// Creates a directory and those above it, for everybody as far as the umask allows. Directories

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use snapbox::str;
 
+use crate::tools::can_trace;
 use crate::{Host, MANIFEST, data};
 
 const DIGEST: &str = "sha256:09ade42fe3e69018a3360bb092265af902f9e7d6013146cf152c82ac3a944707";
@@ -137,6 +138,30 @@ Signature removed from [..]
     let files = fs::read_dir(host.path("out")).unwrap();
     let files = files.filter(|it| it.as_ref().unwrap().path().extension() == Some("sig".as_ref()));
     assert_eq!(files.count(), 2);
+}
+
+/// What leads to the files is on the disk before the signatures go.
+#[test]
+fn directories_of_detached_signatures_survive_a_power_failure() {
+    if !can_trace() {
+        return;
+    }
+    let host = host();
+    host.run(&["sign", "--oci-layout", "lay:v1"]).code(0);
+    let args = ["detach", "--oci-layout", "lay:v1", "-o", "new/sub", "--remove"];
+    let calls = "trace=fsync,?mkdir,mkdirat,?rename,renameat,?unlink,unlinkat";
+    let (status, trace) = host.trace(&["-y", "-e", calls], &args);
+    assert_eq!(status, Some(0), "{trace:#?}");
+    let root = host.path("").canonicalize().unwrap();
+    let synced = |directory: &str| {
+        let call = format!("<{}>)", root.join(directory).display());
+        trace.iter().position(|line| line.contains("fsync(") && line.contains(&call)).unwrap()
+    };
+    let removed = trace.iter().position(|line| line.contains("lay/index.json")).unwrap();
+    let root = root.to_str().unwrap().to_owned();
+    for directory in [&*root, "new", "new/sub"] {
+        assert!(synced(directory) < removed, "{directory}: {trace:#?}");
+    }
 }
 
 /// A signature that can't be read is none that was detached.
