@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::signature::x509::crl::Crl;
-use crate::trust::crls::{CrlBundle, CrlCache, read_crl};
+use crate::trust::crls::{CrlBundle, CrlCache, NotNewer, read_crl};
 
 use super::context::Context;
 use super::exit::Exit;
@@ -46,7 +46,7 @@ pub(super) struct ImportArgs {
     /// The delta CRL that continues the CRL
     #[arg(long, value_name = "FILE")]
     delta: Option<PathBuf>,
-    /// Replace a newer list, too
+    /// Replace a newer list, or another issuer's, too
     #[arg(long)]
     force: bool,
     /// The CRL, DER or PEM
@@ -75,6 +75,7 @@ impl ImportArgs {
         if bundle.delta.as_ref().is_some_and(|delta| !delta.is_delta()) {
             return Err(Failure::usage("the file of --delta holds a complete CRL, no delta CRL"));
         }
+        self.check_delta(&bundle)?;
         if !self.url.contains(':') {
             let text = format!("--url: expected a URL such as http://..., found {:?}", self.url);
             return Err(Failure::usage(text));
@@ -90,19 +91,39 @@ impl ImportArgs {
 }
 
 impl ImportArgs {
-    /// A list that is older than the cached one knows less of what is revoked. A cached list that
-    /// can't be read is believed by nobody, and replaced.
+    /// A delta list that does not continue the list is believed by nobody.
+    fn check_delta(&self, bundle: &CrlBundle) -> Result<(), Failure> {
+        let (Some(delta), Some(file)) = (&bundle.delta, &self.delta) else { return Ok(()) };
+        bundle.base.check_delta(delta).map_err(|error| {
+            Failure::new(Exit::Malformed, format!("{}: {error}", file.display()))
+                .with_detail(format!("base:  {}", issued(&bundle.base)))
+                .with_detail(format!("delta: {}", issued(delta)))
+                .with_hint(Some("get both lists anew, or leave --delta out".to_owned()))
+        })
+    }
+
+    /// A list that is older than the cached one knows less of what is revoked, and another issuer's
+    /// knows nothing of it. A cached list that can't be read is believed by nobody, and replaced.
     fn refuse_rollback(&self, bundle: &CrlBundle, cache: &CrlCache) -> Result<(), Failure> {
         let Ok(Some(cached)) = cache.get(&self.url) else { return Ok(()) };
-        if !cached.is_newer_than(bundle) {
-            return Ok(());
-        }
-        let text =
-            format!("{} is older than the CRL of {} in the cache", self.file.display(), self.url);
-        Err(Failure::new(Exit::NotTrusted, text)
-            .with_detail(format!("cached: {}", issued(cached.latest())))
-            .with_detail(format!("found:  {}", issued(bundle.latest())))
-            .with_hint(Some("if the older one is meant all the same: --force".to_owned())))
+        let Err(reason) = bundle.may_replace(&cached) else { return Ok(()) };
+        let (is, hint) = match reason {
+            NotNewer::OtherIssuer => ("has another issuer than", "if the issuer has changed"),
+            NotNewer::NoNumber => ("has no number, unlike", "if it is newer all the same"),
+            NotNewer::Older => ("is older than", "if the older one is meant all the same"),
+        };
+        let text = format!("{} {is} the CRL of {} in the cache", self.file.display(), self.url);
+        let failure = Failure::new(Exit::NotTrusted, text);
+        let failure = if reason == NotNewer::OtherIssuer {
+            failure
+                .with_detail(format!("expected issuer: {}", cached.latest().issuer()))
+                .with_detail(format!("found issuer:    {}", bundle.latest().issuer()))
+        } else {
+            failure
+                .with_detail(format!("cached: {}", issued(cached.latest())))
+                .with_detail(format!("found:  {}", issued(bundle.latest())))
+        };
+        Err(failure.with_hint(Some(format!("{hint}: --force"))))
     }
 }
 
@@ -110,7 +131,8 @@ impl ImportArgs {
 fn issued(crl: &Crl) -> String {
     let kind = if crl.is_delta() { "delta CRL" } else { "CRL" };
     let number = crl.number().map(|number| format!(" number 0x{number}")).unwrap_or_default();
-    format!("{kind}{number} of {}, issued at {}", crl.issuer(), crl.this_update())
+    let base = crl.base_number().map(|number| format!(" from 0x{number}")).unwrap_or_default();
+    format!("{kind}{number}{base} of {}, issued at {}", crl.issuer(), crl.this_update())
 }
 
 /// The cache has digests of URLs only, so lists are told apart by their issuers.

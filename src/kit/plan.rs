@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::fsutil::{self, FileError};
 use crate::image::digest::Digest;
 use crate::signature::x509;
-use crate::trust::crls::{CrlBundle, MAX_ENTRY_BYTES};
+use crate::trust::crls::{CrlBundle, MAX_ENTRY_BYTES, NotNewer};
 
 use super::archive::Kit;
 use super::document::{KitFile, Place};
@@ -51,9 +51,10 @@ pub enum Action {
     Remove,
     /// It is there as it is.
     Same,
-    /// The host has a newer CRL, which stays.
+    /// The host has a newer CRL, or the kit's has no number to tell: it stays.
     KeepNewer,
-    /// An earlier kit put it there, but it was changed since or is another kit's: it stays.
+    /// An earlier kit put it there, but it was changed since or is another kit's, or the host's CRL is
+    /// another issuer's: it stays.
     KeepForeign,
 }
 
@@ -89,7 +90,7 @@ impl fmt::Display for Action {
 pub enum Rollback {
     /// No.
     Refuse,
-    /// Yes. CRLs are never replaced by older ones all the same.
+    /// Yes, and another issuer's CRL. CRLs are never replaced by older ones all the same.
     Allow,
 }
 
@@ -112,8 +113,8 @@ pub fn plan(host: &Host, kit: &Kit, rollback: Rollback) -> Result<Plan, KitError
     }
     let mut changes = Vec::new();
     for file in &kit.files {
-        changes.push(compare(host, file)?);
-        if let Some(legacy) = legacy(host, file)? {
+        changes.push(compare(host, file, rollback)?);
+        if let Some(legacy) = legacy(host, file, rollback)? {
             changes.push(legacy);
         }
     }
@@ -149,7 +150,7 @@ pub fn plan(host: &Host, kit: &Kit, rollback: Rollback) -> Result<Plan, KitError
     Ok(Plan { changes, installed })
 }
 
-fn compare(host: &Host, file: &KitFile) -> Result<Change, KitError> {
+fn compare(host: &Host, file: &KitFile, rollback: Rollback) -> Result<Change, KitError> {
     let mut change = Change {
         place: file.place.clone(),
         action: Action::Same,
@@ -161,7 +162,11 @@ fn compare(host: &Host, file: &KitFile) -> Result<Change, KitError> {
         None => Action::Add,
         Some(existing) if *existing == file.bytes => Action::Same,
         Some(existing) => match (&file.crl, CrlBundle::from_json(existing)) {
-            (Some(new), Ok(old)) if !new.is_newer_than(&old) => Action::KeepNewer,
+            (Some(new), Ok(old)) => match (new.may_replace(&old), rollback) {
+                (Ok(()), _) | (Err(NotNewer::OtherIssuer), Rollback::Allow) => Action::Change,
+                (Err(NotNewer::OtherIssuer), Rollback::Refuse) => Action::KeepForeign,
+                (Err(NotNewer::NoNumber | NotNewer::Older), _) => Action::KeepNewer,
+            },
             _ => Action::Change,
         },
     };
@@ -191,13 +196,13 @@ fn compare(host: &Host, file: &KitFile) -> Result<Change, KitError> {
 }
 
 /// A host that has the policy for notation 1.x as well must not have two policies.
-fn legacy(host: &Host, file: &KitFile) -> Result<Option<Change>, KitError> {
+fn legacy(host: &Host, file: &KitFile, rollback: Rollback) -> Result<Option<Change>, KitError> {
     let is_policy = file.place == Place::Policy(crate::trust::policy::PolicyKind::Oci);
     if !is_policy || read(host, &Place::LegacyPolicy)?.is_none() {
         return Ok(None);
     }
     let copy = KitFile { place: Place::LegacyPolicy, ..file.clone() };
-    Ok(Some(Change { notes: Vec::new(), ..compare(host, &copy)? }))
+    Ok(Some(Change { notes: Vec::new(), ..compare(host, &copy, rollback)? }))
 }
 
 fn removals(

@@ -8,6 +8,7 @@
 //!     {"baseCRL":"<base64 DER>","deltaCRL":"<base64 DER>"?}
 //! ```
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -63,19 +64,46 @@ impl CrlBundle {
         serde_json::to_vec(&wire).expect("two texts are always JSON")
     }
 
-    /// The list that was issued last: base and delta lists are numbered in one sequence (RFC 5280
-    /// §5.2.3).
+    /// The list that was issued last: the delta list where it continues the base, else the base.
     pub fn latest(&self) -> &Crl {
         match &self.delta {
-            Some(delta) if !self.base.is_newer_than(delta) => delta,
+            Some(delta) if self.base.check_delta(delta).is_ok() => delta,
             _ => &self.base,
         }
     }
 
-    /// Whether it replaces `other`: what was issued last in it is newer.
-    pub fn is_newer_than(&self, other: &Self) -> bool {
-        self.latest().is_newer_than(other.latest())
+    /// Whether it may take the place of `cached` without being asked for. Nothing goes back: neither
+    /// the number (base and delta lists are numbered in one sequence, RFC 5280 §5.2.3) nor the date,
+    /// each on its own, so that no row of lists leads to an older one either.
+    ///
+    /// # Errors
+    /// [`NotNewer`].
+    pub fn may_replace(&self, cached: &Self) -> Result<(), NotNewer> {
+        // The delta list has the greater number, but nothing says that it has the later date.
+        let date = |bundle: &Self| bundle.base.this_update().max(bundle.latest().this_update());
+        let (new, old) = (self.latest(), cached.latest());
+        // As they are compared when a certificate's lists are looked for.
+        if new.issuer().der() != old.issuer().der() {
+            return Err(NotNewer::OtherIssuer);
+        }
+        match new.cmp_number(old) {
+            Ordering::Less if new.number().is_none() => Err(NotNewer::NoNumber),
+            Ordering::Less => Err(NotNewer::Older),
+            _ if date(self) < date(cached) => Err(NotNewer::Older),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Why a list may not take the place of another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotNewer {
+    /// It is somebody else's.
+    OtherIssuer,
+    /// Only the other one has a number, so nobody knows which one is newer.
+    NoNumber,
+    /// Its number is lower, or its date is earlier.
+    Older,
 }
 
 /// notation's CRL cache.

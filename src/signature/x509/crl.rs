@@ -244,22 +244,25 @@ impl Crl {
         self.next_update
     }
 
-    /// Whether it was issued after `other`: by their numbers, where the issuer is the same and both
-    /// have one, else (and where the numbers are equal) by their dates.
+    /// Compares the numbers; a list that has none stands before those that have one.
     #[must_use]
-    pub fn is_newer_than(&self, other: &Self) -> bool {
-        let by_number = match (&self.number, &other.number) {
-            (Some(own), Some(number)) if self.issuer == other.issuer => compare(own, number),
-            _ => Ordering::Equal,
-        };
-        by_number.then(self.this_update.cmp(&other.this_update)) == Ordering::Greater
+    pub fn cmp_number(&self, other: &Self) -> Ordering {
+        match (&self.number, &other.number) {
+            (Some(own), Some(number)) => compare(own, number),
+            (own, number) => own.is_some().cmp(&number.is_some()),
+        }
     }
 
     /// Its number in hexadecimal digits, if it has one.
     #[must_use]
     pub fn number(&self) -> Option<String> {
-        let digits = |number: &[u8]| number.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.number.as_deref().map(digits)
+        self.number.as_deref().map(hex)
+    }
+
+    /// The number that a delta list continues, in hexadecimal digits; complete lists have none.
+    #[must_use]
+    pub fn base_number(&self) -> Option<String> {
+        self.delta_base.as_deref().map(hex)
     }
 
     /// Is it a delta list?
@@ -313,9 +316,15 @@ impl Crl {
         }
     }
 
-    /// Does `delta` continue this list?
-    fn check_delta(&self, delta: &Self) -> Result<(), CrlError> {
+    /// Does `delta` continue this list (RFC 5280 §5.2.4)?
+    ///
+    /// # Errors
+    /// [`CrlError::DeltaMismatch`].
+    pub fn check_delta(&self, delta: &Self) -> Result<(), CrlError> {
         let mismatch = |what| Err(CrlError::DeltaMismatch { what });
+        if self.issuer.der() != delta.issuer.der() {
+            return mismatch("it has another issuer");
+        }
         let (Some(base), Some(number)) = (&self.number, &delta.number) else {
             return mismatch("a CRL number is missing");
         };
@@ -391,4 +400,8 @@ pub fn check(
 /// Compares big-endian numbers without leading zeros.
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+fn hex(number: &[u8]) -> String {
+    number.iter().map(|byte| format!("{byte:02x}")).collect()
 }
