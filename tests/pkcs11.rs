@@ -247,6 +247,56 @@ fn keys_that_want_their_pin_for_every_signature() {
     }
 }
 
+/// SoftHSM, but it wants another PIN for signatures than for the token, as cards for qualified signatures
+/// do: `C_Login` is the 19th function of the list, behind two bytes of version.
+const CARD: &str = r#"
+#include <dlfcn.h>
+#include <string.h>
+typedef unsigned long (*function)(void);
+static struct { unsigned char version[2]; function functions[68]; } list;
+static unsigned long (*log_in)(unsigned long, unsigned long, unsigned char *, unsigned long);
+static unsigned long own_log_in(unsigned long session, unsigned long user, unsigned char *pin, unsigned long length) {
+    return user == 2 ? REFUSAL : log_in(session, user, pin, length);
+}
+unsigned long C_GetFunctionList(void **out) {
+    void *module = dlopen(MODULE, RTLD_NOW), *own;
+    unsigned long (*get)(void **) = dlsym(module, "C_GetFunctionList");
+    unsigned long result = get(&own);
+    if (result) return result;
+    memcpy(&list, own, sizeof list);
+    log_in = (void *)list.functions[18];
+    list.functions[18] = (function)own_log_in;
+    *out = &list;
+    return 0;
+}
+"#;
+
+/// The PIN that was refused is named, not only the number of the error.
+#[test]
+#[ignore = "needs SoftHSM, pkcs11-tool and a C compiler"]
+fn the_pin_of_a_signature_is_refused() {
+    let host = Host::new();
+    host.new_token("card");
+    host.write_guarded_key("card", "rsa2048", 1);
+    host.write("card.c", CARD);
+    let uri = format!("pkcs11:object=rsa2048?module-path={}", host.path("card.so").display());
+    let refuses = |refusal: &str| {
+        let mut compiler = host.command("cc");
+        compiler.args(["-shared", "-fPIC", "-o", "card.so", "card.c", "-ldl"]);
+        compiler.arg(format!("-DMODULE=\"{}\"", host.module)).arg(format!("-DREFUSAL={refusal}"));
+        done(&compiler.output().unwrap());
+        host.refuses(&uri, &["--passphrase-file", "pin", "--cert-file", &chain("rsa2048")], 20)
+    };
+    let said = refuses("0xa0");
+    assert!(said.contains("token \"card\" refuses the PIN for a signature"), "{said}");
+    assert!(said.contains("hint: the PIN of the token was used; "), "{said}");
+    let said = refuses("0xa4");
+    assert!(said.contains("PIN of token \"card\" is locked"), "{said}");
+    // Another failure is none of the PIN.
+    let said = refuses("0x30");
+    assert!(said.contains("error: token: ") && !said.contains("hint: the PIN"), "{said}");
+}
+
 #[test]
 #[ignore = "needs SoftHSM and pkcs11-tool"]
 fn whatever_is_missing_or_ambiguous_is_said() {

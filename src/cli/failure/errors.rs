@@ -16,6 +16,7 @@ use crate::load::LoadError;
 use crate::plugin::{InstallError, PluginError};
 use crate::sign::{AttachError, SignError};
 use crate::signature::envelope::EnvelopeError;
+use crate::signature::envelope::SignError as EnvelopeSignError;
 use crate::signature::signer::SignerError;
 use crate::signature::signer::config::ConfigError;
 use crate::signature::signer::keys::KeysError;
@@ -426,9 +427,13 @@ impl From<SignError> for Failure {
             SignError::Timestamp(_) => Exit::Malformed,
             SignError::OwnResult(_) | SignError::Random(_) => Exit::Internal,
         };
+        let mut hint = match &error {
+            SignError::Envelope(EnvelopeSignError::Signer(signer)) => signer.hint(),
+            _ => None,
+        }
+        .map(str::to_owned);
         // What a plugin says helps with it too.
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-        let mut hint = None;
         while let Some(error) = cause {
             hint = hint.or_else(|| error.downcast_ref().and_then(PluginError::hint));
             cause = error.source();

@@ -133,3 +133,15 @@ pub enum SignerError {
     #[error(transparent)]
     External(Box<dyn Error + Send + Sync>),
 }
+
+impl SignerError {
+    /// What helps, if there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            #[cfg(feature = "pkcs11")]
+            Self::External(error) => error.downcast_ref().and_then(pkcs11::Pkcs11Error::hint),
+            _ => None,
+        }
+    }
+}

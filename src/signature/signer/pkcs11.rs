@@ -42,7 +42,7 @@ pub struct Pkcs11Signer {
     /// Where the key wants to be unlocked for every signature: how.
     unlocking: Option<Unlocking>,
     certificate_chain: Vec<Certificate>,
-    _module: Module,
+    module: Module,
 }
 
 /// How a key is unlocked: with a PIN, or, where there is none, on the reader's keypad.
@@ -69,7 +69,7 @@ impl Pkcs11Signer {
         let module = Module::load(uri)?;
         let (slot, token) = find_token(&module.context, uri)?;
         let session = module.context.open_ro_session(slot)?;
-        log_in(&module.context, &session, slot, &token, pin)?;
+        unlock(&module.context, &session, &token, pin)?;
         let key = TokenKey::find(&session, uri)?;
         let certificate_chain = match certificates {
             Some(pem) => certificates_from_pem(pem)?,
@@ -88,7 +88,7 @@ impl Pkcs11Signer {
             return Err(Pkcs11Error::KeyMismatch { subject: leaf.subject().to_string() });
         }
         let unlocking = key.always_authenticate.then(|| Unlocking(pin.map(AuthPin::from)));
-        Ok(Self { session, key: key.handle, spec, unlocking, certificate_chain, _module: module })
+        Ok(Self { session, key: key.handle, spec, unlocking, certificate_chain, module })
     }
 }
 
@@ -129,7 +129,7 @@ impl Pkcs11Signer {
             }
             begun => begun?,
         }
-        self.session.login(UserType::ContextSpecific, pin.as_ref())?;
+        log_in(&self.module.context, &self.session, UserType::ContextSpecific, pin.as_ref())?;
         self.session.sign_update(content)?;
         Ok(self.session.sign_final()?)
     }
@@ -199,34 +199,57 @@ fn find_token(context: &Pkcs11, uri: &KeyUri) -> Result<(Slot, TokenInfo), Pkcs1
     }
 }
 
-fn log_in(
+/// Logs in, where the token wants that.
+fn unlock(
     context: &Pkcs11,
     session: &Session,
-    slot: Slot,
     token: &TokenInfo,
     pin: Option<&str>,
 ) -> Result<(), Pkcs11Error> {
-    let label = || token.label().to_owned();
-    let pin = match pin {
-        Some(pin) => Some(AuthPin::from(pin)),
+    match pin {
+        Some(pin) => log_in(context, session, UserType::User, Some(&AuthPin::from(pin))),
         // The reader has a keypad.
-        None if token.protected_authentication_path() => None,
-        None if token.login_required() => return Err(Pkcs11Error::PinNeeded { token: label() }),
-        None => return Ok(()),
-    };
-    match session.login(UserType::User, pin.as_ref()) {
-        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-        Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(Pkcs11Error::PinLocked { token: label() }),
-        Err(Error::Pkcs11(
-            RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange,
-            _,
-        )) => {
-            let is_last =
-                context.get_token_info(slot).is_ok_and(|token| token.user_pin_final_try());
-            Err(Pkcs11Error::PinRefused { token: label(), is_last })
+        None if token.protected_authentication_path() => {
+            log_in(context, session, UserType::User, None)
         }
-        Err(error) => Err(error.into()),
+        None if token.login_required() => {
+            Err(Pkcs11Error::PinNeeded { token: token.label().to_owned() })
+        }
+        None => Ok(()),
     }
+}
+
+fn log_in(
+    context: &Pkcs11,
+    session: &Session,
+    user: UserType,
+    pin: Option<&AuthPin>,
+) -> Result<(), Pkcs11Error> {
+    let error = match session.login(user, pin) {
+        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
+        Err(error) => error,
+    };
+    let Error::Pkcs11(
+        reason @ (RvError::PinLocked
+        | RvError::PinIncorrect
+        | RvError::PinInvalid
+        | RvError::PinLenRange),
+        _,
+    ) = error
+    else {
+        return Err(error.into());
+    };
+    // That few tries are left shows only now.
+    let info = session.get_session_info().and_then(|it| context.get_token_info(it.slot_id())).ok();
+    let token = info.as_ref().map(|info| info.label().to_owned()).unwrap_or_default();
+    Err(match reason {
+        RvError::PinLocked => Pkcs11Error::PinLocked { token },
+        _ => Pkcs11Error::PinRefused {
+            token,
+            is_for_signature: matches!(user, UserType::ContextSpecific),
+            is_last: info.is_some_and(|info| info.user_pin_final_try()),
+        },
+    })
 }
 
 /// The one private key that fits, and what the token says about it.

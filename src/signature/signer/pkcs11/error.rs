@@ -59,10 +59,16 @@ pub enum Pkcs11Error {
         token: String,
     },
     /// The PIN is wrong.
-    #[error("token {token:?} refuses the PIN{}", if *is_last { "; another wrong one locks it" } else { "" })]
+    #[error(
+        "token {token:?} refuses the PIN{}{}",
+        if *is_for_signature { " for a signature" } else { "" },
+        if *is_last { "; another wrong one locks it" } else { "" }
+    )]
     PinRefused {
         /// Label of the token.
         token: String,
+        /// Whether it is the one that a key wants for every signature.
+        is_for_signature: bool,
         /// Whether another wrong PIN locks the token.
         is_last: bool,
     },
@@ -132,6 +138,9 @@ impl Pkcs11Error {
             Self::PinNeeded { .. } => {
                 Some("the first line of a file is the PIN: --passphrase-file FILE")
             }
+            Self::PinRefused { is_for_signature: true, .. } => Some(
+                "the PIN of the token was used; a key with another PIN for signatures can't be used, and every attempt takes one of its tries",
+            ),
             Self::NoCertificate | Self::SeveralCertificates { .. } => {
                 Some("the chain of the key, leaf first: --cert-file FILE")
             }
