@@ -17,8 +17,11 @@ pub use keys::check as keys;
 pub use trust::check as trust;
 pub use verifier::{VerifierPlaces, check as verifier};
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 
+use crate::image::hint;
 use crate::signature::x509::Certificate;
 
 /// How long before something expires that is worth a warning.
@@ -103,6 +106,14 @@ impl Finding {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same with a command about a file as its hint, where that can be shown.
+    #[must_use]
+    pub fn about_file(self, command: &[&str], file: &Path) -> Self {
+        let file = hint::path(file);
+        let words: Vec<&str> = command.iter().copied().chain([file.as_str()]).collect();
+        Self { hint: hint::shell(&words), ..self }
     }
 }
 

@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("store", &["image", "content", "progress", "fsutil"]),
     ("generate", &["content", "gogzip", "image", "progress", "fsutil"]),
     ("load", &["generate", "content", "gogzip", "image", "progress", "fsutil"]),
-    ("doctor", &["content", "signature", "plugin", "trust", "fsutil"]),
+    ("doctor", &["content", "signature", "plugin", "trust", "image", "fsutil"]),
     ("kit", &["content", "signature::x509", "trust", "store", "image", "fsutil"]),
     ("sign", &["content", "signature", "store", "image", "progress", "fsutil"]),
     (

@@ -150,13 +150,10 @@ impl SignArgs {
         if printer.verbosity() == Verbosity::Quiet {
             return Ok(printer.line(&descriptor.digest)?);
         }
+        printer.line(format_args!("Successfully signed {}", self.file.display()))?;
         // The space is notation's.
-        printer.line(format_args!(
-            "Successfully signed {}\n Signature file written to {}",
-            self.file.display(),
-            added.location.display()
-        ))?;
-        Ok(())
+        let location = added.location.display();
+        Ok(printer.line(format_args!(" Signature file written to {location}"))?)
     }
 
     fn may_replace(&self, context: &Context) -> Result<bool, Failure> {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::image::hint::{self, Hint};
 use crate::signature::x509::Certificate;
 use crate::trust::store::{ManageError, StoreEntry, StoreRef, StoreType, TrustStores};
 
 use super::cert_test::{CleanupArgs, GenerateArgs};
-use super::context::{Context, quoted};
+use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Answer, table};
@@ -114,7 +115,7 @@ impl AddArgs {
                 Ok(_) => added.push(file),
                 Err(error) => {
                     failed.push(format!("{}, with error {:?}", file.display(), describe(&error)));
-                    hint = hint.or_else(|| Some(add_hint(&store, file, error)));
+                    hint = hint.or_else(|| add_hint(&store, file, error));
                 }
             }
         }
@@ -144,16 +145,21 @@ impl AddArgs {
 }
 
 /// What helps where a file could not be added.
-fn add_hint(store: &StoreRef, file: &Path, error: ManageError) -> String {
-    let named = quoted(&file.to_string_lossy());
+fn add_hint(store: &StoreRef, file: &Path, error: ManageError) -> Option<Hint> {
+    let named = hint::path(file);
     match &error {
         ManageError::Exists => {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let (kind, store) = (store.kind(), store.name());
-            format!("dockseal cert show --type {kind} --store {store} {}", quoted(&name))
+            let (kind, store) = (store.kind().to_string(), store.name());
+            let mut words = vec!["dockseal", "cert", "show", "--type", &kind, "--store", store];
+            words.extend(name.starts_with('-').then_some("--"));
+            words.push(&name);
+            Hint::command("", &words)
         }
-        _ if file.is_file() => format!("openssl x509 -noout -text -in {named}"),
-        _ => Failure::from(error).hint.unwrap_or_else(|| format!("ls -l {named}")),
+        _ if file.is_file() => {
+            Hint::command("", &["openssl", "x509", "-noout", "-text", "-in", &named])
+        }
+        _ => Failure::from(error).hint.or_else(|| Hint::command("", &["ls", "-l", &named])),
     }
 }
 
@@ -208,8 +214,8 @@ impl ShowArgs {
             .map_err(|error| Failure { message: describe(&error), ..error.into() })?;
         let rule = "-".repeat(80);
         let blocks: Vec<_> = certificates.iter().map(details).collect();
-        context.printer.line(format_args!(
-            "Certificate details\n{rule}\n{}",
+        context.printer.text(&format!(
+            "Certificate details\n{rule}\n{}\n",
             blocks.join(&format!("\n{rule}\n"))
         ))?;
         let certificates: Vec<_> = certificates.iter().map(details_json).collect();

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::fsutil::{self, Mode};
+use crate::image::hint::Hint;
 use crate::signature::algorithm::KeySpec;
 use crate::signature::signer::keys::{KeySource, KeysError, MakeDefault, SigningKey, SigningKeys};
 use crate::signature::x509::generate;
@@ -94,7 +95,7 @@ fn test_store(name: &str) -> Result<StoreRef, Failure> {
 
 /// Nothing of an earlier key is overwritten.
 fn refuse_existing(keys: &SigningKeys, name: &str, key_path: &Path) -> Result<(), Failure> {
-    let hint = Some(format!("dockseal cert cleanup-test {name}"));
+    let hint = Hint::command("", &["dockseal", "cert", "cleanup-test", name]);
     if keys.find(Some(name)).is_ok() {
         let error = KeysError::Exists { name: name.to_owned() };
         return Err(Failure::from(error).with_hint(hint));

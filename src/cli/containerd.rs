@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::content::containerd::config::{self, ConfigError, Places};
 use crate::content::containerd::offline::Files;
 use crate::content::containerd::{ContainerdError, ContentStore, Namespace};
+#[cfg(not(feature = "containerd-grpc"))]
+use crate::image::hint::Hint;
 
 use super::context::Context;
 use super::exit::Exit;
@@ -67,8 +69,9 @@ impl ContainerdArgs {
         let root = places()?.root;
         if let Some(address) = &self.address {
             let message = format!("this build can't speak to containerd at {address}");
-            let hint = format!("read its files: --containerd-root {}", root.display());
-            return Err(Failure::new(Exit::Unavailable, message).with_hint(Some(hint)));
+            let root = root.to_string_lossy();
+            let hint = Hint::option("read its files", "--containerd-root", &root);
+            return Err(Failure::new(Exit::Unavailable, message).with_hint(hint));
         }
         files(&root, context)
     }

@@ -9,6 +9,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::output::Printer;
+use crate::image::hint;
+#[cfg(feature = "docker")]
+use crate::image::hint::Hint;
+use crate::image::one_line::is_hidden;
 
 /// The surroundings of a command.
 #[derive(Clone, Debug)]
@@ -45,45 +49,84 @@ pub(crate) fn arguments() -> Vec<std::ffi::OsString> {
     env::args_os().skip(1).take_while(|word| word != "--").collect()
 }
 
+/// Whether arguments hold what terminals would act on.
+pub(crate) fn has_hidden_arguments() -> bool {
+    env::args_os().any(|word| word.to_string_lossy().contains(is_hidden))
+}
+
 /// Options that hints name and that can be given more than once.
 const REPEATABLE: [&str; 2] = ["--manifest", "--signature"];
 
 /// The command line with an option at its end, or with another value of the option where it has
 /// one, to be pasted into a shell.
-pub(crate) fn command_line(end: &str) -> String {
-    let Some(mut words) = words() else { return format!("the same command with {end}") };
-    // What follows -- is no option.
-    let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let given = end.split_once(' ').filter(|(option, _)| !REPEATABLE.contains(option));
-    let given = given.and_then(|(option, value)| {
-        Some((words[..at].iter().position(|word| word == option)?, value))
-    });
-    match given {
-        Some((option, value)) if option + 1 < at => value.clone_into(&mut words[option + 1]),
-        _ => words.insert(at, end.to_owned()),
-    }
-    words.join(" ")
+pub(crate) fn command_line(option: &[String]) -> Option<String> {
+    let option_alone = || Some(format!("the same command with {}", hint::shell(option)?));
+    words().and_then(|words| hint::shell(&with_option(words, option))).or_else(option_alone)
 }
 
-/// The command line with another name in place of one, where that is in it.
-pub(crate) fn instead(name: &str, other: &str) -> Option<String> {
-    let mut words = words()?;
-    let at = |is: &dyn Fn(&String) -> bool| words.iter().rposition(is).filter(|at| *at > 0);
-    let at = at(&|word| word == name).or_else(|| at(&|word| word.contains(name)))?;
-    let word = words.get_mut(at)?;
-    let plain = word.trim_matches('\'');
-    let (before, after) = plain.rsplit_once(name)?;
-    *word = quoted(&format!("{before}{other}{after}"));
-    Some(words.join(" "))
+/// A command line with an option.
+fn with_option(mut words: Vec<String>, option: &[String]) -> Vec<String> {
+    // What follows -- is no option.
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let given = match option {
+        [name, _] if !REPEATABLE.contains(&name.as_str()) => {
+            let with_equals = format!("{name}=");
+            words[..end].iter().position(|word| word == name || word.starts_with(&with_equals))
+        }
+        _ => None,
+    };
+    match given {
+        Some(at) if words[at].contains('=') => words.splice(at..=at, option.iter().cloned()),
+        Some(at) if at + 1 < end => words.splice(at..=at + 1, option.iter().cloned()),
+        _ => words.splice(end..end, option.iter().cloned()),
+    };
+    words
+}
+
+/// The words of the command line with another name in place of one, where that is in it.
+pub(crate) fn instead(name: &str, other: &str) -> Option<Vec<String>> {
+    renamed(words()?, name, other)
+}
+
+/// Words with another name in place of one: in the last word that is the name, or else ends with it,
+/// or else has it within a reference or a path.
+fn renamed(mut words: Vec<String>, name: &str, other: &str) -> Option<Vec<String>> {
+    if name.is_empty() {
+        return None;
+    }
+    let is_edge = |it: char| matches!(it, ':' | '@' | '=' | '/');
+    let begins = |word: &str, at: usize| {
+        at == 0 || name.starts_with(is_edge) || word[..at].ends_with(is_edge)
+    };
+    let ends = |word: &str, at: usize| {
+        let rest = &word[at + name.len()..];
+        rest.is_empty() || name.ends_with(is_edge) || rest.starts_with(is_edge)
+    };
+    let inside = |word: &str| {
+        word.rmatch_indices(name).map(|(at, _)| at).find(|at| begins(word, *at) && ends(word, *at))
+    };
+    let at_end = |word: &str| {
+        word.len().checked_sub(name.len()).filter(|at| word.ends_with(name) && begins(word, *at))
+    };
+    let whole = |word: &str| (word == name).then_some(0);
+    // The program's own name is none.
+    let find = |at: &dyn Fn(&str) -> Option<usize>| {
+        let mut words = words.iter().enumerate().skip(1).rev();
+        words.find_map(|(index, word)| Some((index, at(word)?)))
+    };
+    let (index, at) = find(&whole).or_else(|| find(&at_end)).or_else(|| find(&inside))?;
+    let word = &mut words[index];
+    let was_option = word.starts_with('-');
+    word.replace_range(at..at + name.len(), other);
+    // A name that would be taken for an option is of no help.
+    (was_option || !word.starts_with('-')).then_some(words)
 }
 
 /// The command line once more, as root.
 #[cfg(feature = "docker")]
-pub(crate) fn as_root() -> String {
-    match words() {
-        Some(words) => format!("sudo {}", words.join(" ")),
-        None => "the same command as root".to_owned(),
-    }
+pub(crate) fn as_root() -> Option<Hint> {
+    let words: Vec<_> = std::iter::once("sudo".to_owned()).chain(words()?).collect();
+    Hint::command("as root on the host of the engine", &words)
 }
 
 /// The command that people call to get here.
@@ -98,26 +141,13 @@ fn program() -> &'static str {
     }
 }
 
-/// The words of the command line as a shell takes them. What has a PIN in it, or what a shell would
-/// not take as it is shown, is not repeated.
+/// The words of the command line. What has a PIN in it is not repeated.
 fn words() -> Option<Vec<String>> {
     let mut words = vec![program().to_owned()];
     for argument in env::args_os().skip(1) {
-        let is_shown = |it: &&str| !it.contains("pin-value") && !it.contains(char::is_control);
-        words.push(quoted(argument.to_str().filter(is_shown)?));
+        words.push(argument.to_str().filter(|it| !it.contains("pin-value"))?.to_owned());
     }
     Some(words)
-}
-
-/// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_@%+=:,./-".contains(it);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        // Control characters are for terminals to act on.
-        false if word.contains(char::is_control) => format!("{word:?}"),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 /// notation's directories.
@@ -210,5 +240,52 @@ fn base(xdg: &str, below_home: &str) -> Option<PathBuf> {
     match own(xdg) {
         Some(base) => absolute(base),
         None => own("HOME").and_then(absolute).map(|home| home.join(below_home)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_word_that_named_the_thing_is_replaced() {
+        for (line, name, other, expected) in [
+            (
+                "verify --oci-layout lay:a --max-age 720h",
+                "a",
+                "v1",
+                Some("verify --oci-layout lay:v1 --max-age 720h"),
+            ),
+            ("verify oci:lay:a", ":a", "@sha256:1", Some("verify oci:lay@sha256:1")),
+            ("verify dir/x.tar:v1", "x.tar", "y.tar", Some("verify dir/y.tar:v1")),
+            ("sign --key=old x.tar", "old", "new", Some("sign --key=new x.tar")),
+            ("key delete a", "a", "b", Some("key delete b")),
+            ("inspect b:sha256:11", "b:sha256:", "b@sha256:", Some("inspect b@sha256:11")),
+            ("verify alpha.tar --scope a", "alp", "x", None),
+            ("verify x.tar", "x.tar", "-rf", None),
+            ("verify oci:x", "dockseal", "b", None),
+        ] {
+            let line = format!("dockseal {line}");
+            let expected = expected.map(|it| words(&format!("dockseal {it}")));
+            assert_eq!(renamed(words(&line), name, other), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_added_or_replaced() {
+        for (line, option, expected) in [
+            ("verify a", "--signature S", "verify a --signature S"),
+            ("verify -- -a", "--signature S", "verify --signature S -- -a"),
+            ("verify --image x a", "--image y", "verify --image y a"),
+            ("verify --image=x a", "--image y", "verify --image y a"),
+            ("verify --manifest x a", "--manifest y", "verify --manifest x a --manifest y"),
+            ("verify -- --image x", "--image y", "verify --image y -- --image x"),
+        ] {
+            assert_eq!(with_option(words(line), &words(option)), words(expected), "{line}");
+        }
     }
 }

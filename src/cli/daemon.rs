@@ -224,7 +224,7 @@ pub(super) fn diagnose() -> Vec<Finding> {
         Ok((engine, _)) => engine,
         Err(failure) => {
             let finding = Finding::new(Area::Docker, Severity::Note, failure.message);
-            return vec![Finding { hint: failure.hint, ..finding }];
+            return vec![Finding { hint: failure.hint.map(|hint| hint.to_string()), ..finding }];
         }
     };
     let info = engine.info();
@@ -373,7 +373,7 @@ fn without_layers(
     let unknown = |why: &str| {
         let text = "an image without layers can't be saved by a graph-driver engine";
         Failure::new(Exit::NotDeterminable, format!("{text}, and its config {why}"))
-            .with_hint(Some(format!("as root on the host of the engine: {}", context::as_root())))
+            .with_hint(context::as_root())
     };
     let named = args.push.distribution_dir.as_deref().map(Distribution::at);
     let distribution = named

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::content::containerd::config::{self, Places};
 use crate::doctor::{self, Area, Finding, Severity, VerifierPlaces, counted};
+use crate::image::hint;
 use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
 use crate::signature::signer::keys::SigningKeys;
 use crate::trust::crls::CrlCache;
@@ -77,8 +78,10 @@ fn containerd(config: &Path) -> Finding {
         (false, false) => Finding::new(Area::Containerd, Severity::Note, "there is none here"),
         (false, true) => {
             let text = format!("it is not running; its files are in {root}");
-            Finding::new(Area::Containerd, Severity::Note, text)
-                .hint(format!("dockseal verify containerd:NAME --containerd-root {root}"))
+            Finding::new(Area::Containerd, Severity::Note, text).about_file(
+                &["dockseal", "verify", "containerd:NAME", "--containerd-root"],
+                &places.root,
+            )
         }
         (true, _) => match answers(&places.address.to_string_lossy()) {
             Ok(namespaces) => {
@@ -120,14 +123,15 @@ fn verifier(places: &VerifierPlaces, context: &Context) -> Vec<Finding> {
     let cache = CrlCache::new(&places.root);
     let trust = doctor::trust(&places.root, &files, &[PolicyKind::Oci], Some(&cache), context.now);
     // Commands that help are about the verifier's directory.
-    let root = places.root.display();
-    let hint = |hint: String| match hint.starts_with("dockseal ") {
-        true => format!("NOTATION_CONFIG={root} {hint}"),
-        false => hint,
+    let root = hint::shell(&[hint::path(&places.root)]);
+    let hint = |hint: String| match (hint.starts_with("dockseal "), &root) {
+        (true, Some(root)) => Some(format!("NOTATION_CONFIG={root} {hint}")),
+        (true, None) => None,
+        (false, _) => Some(hint),
     };
     found.extend(trust.into_iter().map(|finding| Finding {
         area: Area::Verifier,
-        hint: finding.hint.map(hint),
+        hint: finding.hint.and_then(hint),
         ..finding
     }));
     found

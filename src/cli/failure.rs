@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::context;
 use super::exit::Exit;
 use super::nearest::nearest;
+use crate::image::hint::{self, Hint};
 
 /// How many files are looked at for one that is called alike.
 const MAX_ENTRIES: usize = 10_000;
@@ -24,9 +25,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Further lines.
     pub(crate) details: Vec<String>,
-    /// A command that helps, perhaps behind words and a colon. An option instead of a command goes to
-    /// the end of the command that failed.
-    pub(crate) hint: Option<String>,
+    /// What helps.
+    pub(crate) hint: Option<Hint>,
     /// What programs are told besides.
     pub(crate) report: Option<Box<Value>>,
 }
@@ -76,8 +76,8 @@ impl Failure {
 
     /// The same failure with a hint.
     #[must_use]
-    pub(crate) fn with_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
+    pub(crate) fn with_hint<H: Into<Hint>>(mut self, hint: Option<H>) -> Self {
+        self.hint = hint.map(Into::into);
         self
     }
 
@@ -97,13 +97,9 @@ impl Failure {
 
     /// Its hint as it can be pasted: an option stands at the end of the command that failed.
     pub(crate) fn hint(&self) -> Option<String> {
-        let hint = self.hint.as_deref()?;
-        Some(match (hint.starts_with("--"), hint.rsplit_once(": --")) {
-            (true, _) => context::command_line(hint),
-            (_, Some((words, option))) => {
-                format!("{words}: {}", context::command_line(&format!("--{option}")))
-            }
-            _ => hint.to_owned(),
+        Some(match self.hint.as_ref()? {
+            Hint::Option { say, words } => hint::behind(say, &context::command_line(words)?),
+            hint => hint.to_string(),
         })
     }
 
@@ -111,7 +107,8 @@ impl Failure {
     /// that name.
     #[must_use]
     pub(crate) fn or_nearest(self, wanted: &str, names: &[String]) -> Self {
-        self.suggesting(nearest(wanted, names).and_then(|near| context::instead(wanted, near)))
+        let near = nearest(wanted, names).and_then(|near| context::instead(wanted, near));
+        self.suggesting(near.and_then(|words| Hint::command("", &words)))
     }
 
     /// The same failure; the hint is the command with the name that is most like the one that was
@@ -124,17 +121,17 @@ impl Failure {
                 .or_else(|| context::instead(wanted, name))
         };
         match nearest(wanted, names) {
-            Some(near) => self.suggesting(with(near)),
+            Some(near) => self.suggesting(with(near).and_then(|it| Hint::command("", &it))),
             None => {
-                let command = names.first().and_then(with);
-                self.suggesting(command.map(|command| format!("choose one: {command}")))
+                let command = |name| Hint::command("choose one", &with(name)?);
+                self.suggesting(names.iter().find_map(command))
             }
         }
     }
 
     /// The same failure with a better hint, if there is one.
     #[must_use]
-    pub(crate) fn suggesting(self, hint: Option<String>) -> Self {
+    pub(crate) fn suggesting(self, hint: Option<Hint>) -> Self {
         if hint.is_some() { self.with_hint(hint) } else { self }
     }
 
@@ -142,9 +139,9 @@ impl Failure {
     #[must_use]
     pub(crate) fn or_nearest_file(self, path: &Path) -> Self {
         let directory = directory(path);
-        let hint = format!("ls {}", context::quoted(&directory.to_string_lossy()));
+        let hint = Hint::command("", &["ls".to_owned(), hint::path(directory)]);
         match directory.is_dir() {
-            true => self.with_hint(Some(hint)).or_sibling(path),
+            true => self.suggesting(hint).or_sibling(path),
             false => self,
         }
     }
@@ -165,7 +162,7 @@ impl Failure {
     #[must_use]
     pub(crate) fn hinting(mut self, command: &str) -> Self {
         let is_about_files = command.starts_with("blob");
-        self.hint.get_or_insert_with(|| match self.exit {
+        let kind = || match self.exit {
             Exit::Usage => format!("dockseal {command} --help"),
             Exit::NotTrusted if is_about_files => "dockseal blob policy show".to_owned(),
             Exit::NotTrusted => "dockseal policy show".to_owned(),
@@ -175,7 +172,8 @@ impl Failure {
             Exit::ContentMismatch | Exit::NotDeterminable => "dockseal help digests".to_owned(),
             Exit::Malformed => "dockseal help sources".to_owned(),
             Exit::Ok | Exit::Internal | Exit::Unavailable => "dockseal doctor".to_owned(),
-        });
+        };
+        self.hint.get_or_insert_with(|| Hint::Text(kind()));
         self
     }
 
@@ -238,7 +236,7 @@ mod tests {
                 }
             }
         }
-        let own = Failure::new(Exit::Internal, "no").with_hint(Some("ls".to_owned()));
+        let own = Failure::new(Exit::Internal, "no").with_hint(Some("ls"));
         assert_eq!(own.hinting("sign").hint().unwrap(), "ls");
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::image::hint::{self, Hint};
 use crate::kit::install::pending;
 use crate::plugin::{DEFAULT_TIMEOUT, PluginDirectory};
 use crate::trust::files::{FileWarning, PolicyFiles, writable_by_others};
@@ -41,7 +42,7 @@ pub(super) fn warn_about_files(
         match &warning {
             FileWarning::WritableByOthers { path, .. } if context.strict_perms => {
                 return Err(Failure::of(Exit::NotTrusted, &warning)
-                    .with_hint(Some(format!("chmod go-w {}", path.display()))));
+                    .with_hint(Hint::command("", &["chmod", "go-w", &hint::path(path)])));
             }
             _ => context.printer.warning(warning),
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fsutil::{self, AtomicFile, Mode};
 use crate::image::digest::hex;
+use crate::image::hint::{self, Hint};
 use crate::kit::archive::{self, Kit};
 use crate::kit::collect::collect;
 use crate::kit::document::{Document, Entry, KitFile, MEDIA_TYPE, is_kit_name};
@@ -30,7 +31,7 @@ use crate::trust::store::{MAX_STORE_FILE_BYTES, StoreRef, StoreType, TrustStores
 use crate::verify::{Blob, TrustedSignature, Verdict, Verifier, VerifyOptions};
 
 use super::authority::{TimestampArgs, countersigned};
-use super::context::{Context, quoted};
+use super::context::Context;
 use super::duration;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -327,9 +328,9 @@ impl ImportArgs {
         if let Some(path) = &self.trust_root {
             let root = read_input(path, MAX_STORE_FILE_BYTES)?;
             let fingerprint = fingerprint(&root).map_err(|failure| {
-                let named = quoted(&path.to_string_lossy());
-                let hint = format!("openssl x509 -noout -text -in {named}");
-                failure.about(path).with_hint(Some(hint))
+                let named = hint::path(path);
+                let words = ["openssl", "x509", "-noout", "-text", "-in", &named];
+                failure.about(path).with_hint(Hint::command("", &words))
             })?;
             context.printer.note(format_args!("trust root: {fingerprint}"));
             let trusted = self.by_root(kit, &root, "*", context)?;

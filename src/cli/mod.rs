@@ -249,7 +249,7 @@ pub fn main() -> ExitCode {
     }
     let (command, cli) = match parse::parse(&arguments) {
         Ok(parsed) => parsed,
-        Err(error) => return usage::tell(&error).into(),
+        Err(error) => return usage::tell(error).into(),
     };
     let printer = cli.shared.printer();
     let strict_perms = cli.shared.strict_perms;

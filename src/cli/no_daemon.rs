@@ -2,6 +2,7 @@
 
 use crate::doctor::{Area, Finding, Severity};
 use crate::generate::Generated;
+use crate::image::hint;
 use crate::load::CleanArchive;
 
 use super::context::Context;
@@ -25,7 +26,10 @@ pub(super) fn examine(
     _context: &Context,
 ) -> Result<Generated, Failure> {
     Err(Failure::new(Exit::Unavailable, "this build can't read from docker-daemon itself")
-        .with_hint(Some(format!("docker save {name} | dockseal manifest -"))))
+        .with_hint(
+            hint::shell(&["docker", "save", name])
+                .map(|save| format!("{save} | dockseal manifest -")),
+        ))
 }
 
 /// Says what helps.
@@ -35,9 +39,8 @@ pub(super) fn load(
     _bar: &ProgressBar,
     _context: &Context,
 ) -> Result<String, Failure> {
-    Err(Failure::new(Exit::Unavailable, "this build can't load into an engine itself").with_hint(
-        Some("dockseal load ARCHIVE --output clean.tar && docker load -i clean.tar".into()),
-    ))
+    Err(Failure::new(Exit::Unavailable, "this build can't load into an engine itself")
+        .with_hint(Some("dockseal load ARCHIVE --output clean.tar && docker load -i clean.tar")))
 }
 
 /// Nothing is asked, so no names are known.

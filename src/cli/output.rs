@@ -10,7 +10,8 @@ use clap::ColorChoice;
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
 
-use crate::image::one_line::OneLine;
+use super::context;
+use crate::image::one_line::{OneLine, is_hidden};
 
 /// What a word means, at a glance.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -156,20 +157,38 @@ impl Printer {
         }
     }
 
-    /// Writes a line of the result for people to stdout.
+    /// Writes a line of the result for people to stdout. It stays one, whatever names are in it;
+    /// notation's texts are as they are.
     ///
     /// # Errors
     /// When stdout can't be written.
     pub(crate) fn line(self, line: impl Display) -> io::Result<()> {
-        self.text(&format!("{line}\n"))
+        let line = line.to_string();
+        match self.voice {
+            Voice::Dockseal => self.text(&format!("{}\n", in_line(&line))),
+            Voice::Notation => self.text(&format!("{line}\n")),
+        }
     }
 
     /// Writes a line of the result for people to stdout, which begins with a word, or some, that say
-    /// it all at a glance.
+    /// it all at a glance. It stays one line, whatever names are in it.
     ///
     /// # Errors
     /// When stdout can't be written.
     pub(crate) fn verdict(self, tone: Tone, verdict: &str, rest: impl Display) -> io::Result<()> {
+        self.verdict_tree(tone, verdict, in_line(&rest.to_string()))
+    }
+
+    /// The same with lines below it, in each of which names stay.
+    ///
+    /// # Errors
+    /// When stdout can't be written.
+    pub(crate) fn verdict_tree(
+        self,
+        tone: Tone,
+        verdict: &str,
+        rest: impl Display,
+    ) -> io::Result<()> {
         if self.format == Format::Json {
             return Ok(());
         }
@@ -218,14 +237,28 @@ impl Printer {
             Voice::Notation => Verbosity::Verbose,
         };
         if self.verbosity >= least && !self.muted {
-            say(format_args!("{text}"));
+            self.say_indented(text);
         }
     }
 
     /// Says on stderr how something came about, if that is wanted.
     pub(crate) fn detail(self, text: impl Display) {
         if self.verbosity == Verbosity::Verbose && !self.muted {
-            say(format_args!("{text}"));
+            self.say_indented(text);
+        }
+    }
+
+    /// Says something whose names begin no line of their own.
+    fn say_indented(self, text: impl Display) {
+        say(format_args!("{}", self.indented(&text.to_string())));
+    }
+
+    /// Lines behind the first one do not look like something that we say. Notation's texts are as
+    /// they are.
+    fn indented(self, text: &str) -> String {
+        match self.voice {
+            Voice::Dockseal => text.replace('\n', "\n  "),
+            Voice::Notation => text.to_owned(),
         }
     }
 
@@ -265,10 +298,14 @@ impl Printer {
 
     /// Reports arguments that are wrong, in clap's words, and how to go on.
     pub(crate) fn usage(self, text: &StyledStr, hint: &str) {
-        let text = if self.is_colored() { text.ansi().to_string() } else { text.to_string() };
+        let has_own_only = !context::has_hidden_arguments();
+        let text = match self.is_colored() && has_own_only {
+            true => text.ansi().to_string(),
+            false => printable(&text.to_string()).into_owned(),
+        };
         // The hint says it better.
         let (text, _) = text.split_once("For more information").unwrap_or((&text, ""));
-        // It has colors of its own, and repeats nothing but the command line.
+        // It has colors of its own.
         let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
         self.say_labelled("hint:", Tone::Hint, hint);
     }
@@ -277,12 +314,8 @@ impl Printer {
         if self.muted {
             return;
         }
-        // Only the first line has a label, and no other one looks as if it had. Notation's texts
-        // are as they are.
-        let text = match self.voice {
-            Voice::Dockseal => text.to_string().replace('\n', "\n  "),
-            Voice::Notation => text.to_string(),
-        };
+        // Only the first line has a label, and no other one looks as if it had.
+        let text = self.indented(&text.to_string());
         let text = printable(&text);
         let style = if self.is_colored() { tone.style() } else { Style::new() };
         let _ = writeln!(io::stderr().lock(), "{style}{label}{style:#} {text}");
@@ -363,12 +396,17 @@ fn say(text: std::fmt::Arguments<'_>) {
 
 /// What others wrote, such as names in archives, makes no terminal do anything.
 fn printable(text: &str) -> Cow<'_, str> {
-    let is_unsafe = |it: char| it.is_control() && it != '\n' && it != '\t';
+    let is_unsafe = |it: char| is_hidden(it) && it != '\n' && it != '\t';
     if !text.contains(is_unsafe) {
         return text.into();
     }
     let escape = |it: char| if is_unsafe(it) { it.escape_default().to_string() } else { it.into() };
     text.chars().map(escape).collect::<String>().into()
+}
+
+/// A line, in which tabs are columns.
+fn in_line(line: &str) -> String {
+    line.split('\t').map(|column| OneLine(column).to_string()).collect::<Vec<_>>().join("\t")
 }
 
 /// A table as Go's tabwriter sets it: columns padded to the widest cell and three spaces, the last

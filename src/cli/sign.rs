@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use zeroize::Zeroizing;
 
 use crate::image::descriptor::Descriptor;
+use crate::image::hint::{self, Hint};
 use crate::plugin::{PluginConfig, PluginKey, PluginSigner};
 use crate::sign::{self, SignError, SignOptions};
 use crate::signature::envelope::EnvelopeFormat;
@@ -23,7 +24,7 @@ use crate::store::layout::{LayoutTarget, SignatureManifest};
 use crate::store::{Added, NewSignature, SignatureStore};
 
 use super::authority::{TimestampArgs, countersigned};
-use super::context::{Context, quoted};
+use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::host_trust::check_key_files;
@@ -324,18 +325,17 @@ pub(super) fn read_pair(
     signer.map_err(|error| {
         let hint = match error {
             SignerError::Encrypted => {
-                "its first line is the passphrase: --passphrase-file FILE".to_owned()
+                Some("its first line is the passphrase: --passphrase-file FILE".into())
             }
-            _ => format!(
-                "PEM is expected, and the certificate of the key first: head -n 1 {} {}",
-                quoted(&key.to_string_lossy()),
-                quoted(&certificates.to_string_lossy())
+            _ => Hint::command(
+                "PEM is expected, and the certificate of the key first",
+                &["head", "-n", "1", &hint::path(key), &hint::path(certificates)],
             ),
         };
         Failure::of(Exit::Unavailable, &error)
             .with_detail(format!("key: {}", key.display()))
             .with_detail(format!("certificates: {}", certificates.display()))
-            .with_hint(Some(hint))
+            .with_hint(hint)
     })
 }
 

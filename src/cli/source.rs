@@ -20,6 +20,7 @@ use crate::generate::{
     PushingEngine,
 };
 use crate::gogzip::Generation;
+use crate::image::hint::{self, Hint};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::store::SignatureStore as _;
@@ -486,30 +487,34 @@ pub(super) fn stdin() -> Result<io::Stdin, Failure> {
 }
 
 /// What helps somebody who named an image of the engine where a file is expected.
-fn image_that_is_no_file(path: &Path) -> Option<String> {
+fn image_that_is_no_file(path: &Path) -> Option<Hint> {
     let name = path.to_str()?;
     // As skopeo and others have it.
     if let Some(image) = name.strip_prefix("docker://").filter(|it| it.parse::<Reference>().is_ok())
     {
         let engine = context::instead(name, &format!("docker-daemon:{image}"))?;
-        return Some(format!("no registry is read: docker pull {image} && {engine}"));
+        let (pull, engine) = (hint::shell(&["docker", "pull", image])?, hint::shell(&engine)?);
+        return Some(Hint::Text(format!("no registry is read: {pull} && {engine}")));
     }
     let is_layout = |directory: &str| Path::new(directory).join("oci-layout").is_file();
     if name.rsplit_once([':', '@']).is_some_and(|(directory, _)| is_layout(directory)) {
-        return context::instead(name, &format!("oci:{name}"));
+        return Hint::command("", &context::instead(name, &format!("oci:{name}"))?);
     }
     let is_archive_name = || ARCHIVE_NAMES.iter().any(|ending| name.ends_with(ending));
     let is_image = !path.exists() && !is_archive_name() && name.parse::<Reference>().is_ok();
     let engine = format!("docker-daemon:{name}");
-    is_image.then(|| {
-        context::instead(name, &engine).unwrap_or_else(|| format!("dockseal manifest {engine}"))
-    })
+    if !is_image {
+        return None;
+    }
+    let manifest = || ["dockseal", "manifest", &engine].map(str::to_owned).to_vec();
+    Hint::command("", &context::instead(name, &engine).unwrap_or_else(manifest))
 }
 
 fn no_daemon(transport: &str, name: &str) -> Failure {
-    let save = format!("docker save {name} | dockseal manifest -");
+    let save = hint::shell(&["docker", "save", name]);
+    let save = save.map(|save| format!("{save} | dockseal manifest -"));
     Failure::new(Exit::Unavailable, format!("this build can't read from {transport} itself"))
-        .with_hint(Some(save))
+        .with_hint(save)
 }
 
 #[cfg(test)]

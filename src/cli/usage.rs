@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 
+use clap::error::ContextValue;
 use clap::{ArgMatches, ColorChoice, CommandFactory as _, ValueEnum as _};
 
 use super::context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity};
+use crate::image::hint::Hint;
+use crate::image::one_line::OneLine;
 
 /// The command that is called, such as `blob verify`.
 pub(super) fn command(matches: &ArgMatches) -> String {
@@ -21,7 +24,7 @@ pub(super) fn command(matches: &ArgMatches) -> String {
 }
 
 /// Tells what is wrong with the arguments, or the help that was asked for; the exit code.
-pub(super) fn tell(error: &clap::Error) -> Exit {
+pub(super) fn tell(error: clap::Error) -> Exit {
     let words = context::arguments();
     let printer = printer(&words);
     if !error.use_stderr() {
@@ -39,8 +42,9 @@ pub(super) fn tell(error: &clap::Error) -> Exit {
         "" => "dockseal --help".to_owned(),
         command => format!("dockseal {command} --help"),
     };
-    failure.hint = Some(help);
-    printer.usage(&error.render(), failure.hint.as_deref().unwrap_or_default());
+    let error = in_its_lines(error);
+    printer.usage(&error.render(), &help);
+    failure.hint = Some(Hint::Text(help));
     let plain = error.render().to_string();
     let mut lines = plain.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
@@ -51,6 +55,36 @@ pub(super) fn tell(error: &clap::Error) -> Exit {
         .collect();
     let _ = printer.json(failure.document());
     Exit::Usage
+}
+
+/// The same error; where arguments hold what terminals would act on, it is escaped in what clap
+/// repeats of them.
+pub(super) fn in_its_lines(mut error: clap::Error) -> clap::Error {
+    if !context::has_hidden_arguments() {
+        return error;
+    }
+    let one_line = |text: &str| OneLine(text).to_string();
+    let escaped: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| {
+            let value = match value {
+                ContextValue::String(text) => ContextValue::String(one_line(text)),
+                ContextValue::Strings(texts) => {
+                    ContextValue::Strings(texts.iter().map(|text| one_line(text)).collect())
+                }
+                // Suggestions; their styles go, since an argument may have some, too.
+                ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(
+                    texts.iter().map(|text| one_line(&text.to_string()).into()).collect(),
+                ),
+                _ => return None,
+            };
+            Some((kind, value))
+        })
+        .collect();
+    for (kind, value) in escaped {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// A printer as the command line wants it, as far as that can be told.

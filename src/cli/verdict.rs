@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::generate::{BoundBlob, BoundBy, Note, Origin};
 use crate::image::descriptor::Descriptor;
+use crate::image::hint::{self, Hint};
 use crate::image::media_type;
 use crate::trust::level::LevelName;
 use crate::trust::policy::Statement;
 use crate::verify::{CandidateError, CheckStatus, FailureClass, TrustedSignature, VerifyError};
 
-use super::context::quoted;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Printer, Tone, Verbosity, table};
@@ -63,10 +63,12 @@ pub(super) fn denied_file(error: VerifyError) -> Failure {
         _ => None,
     };
     let failure = Failure::from(error);
-    let hint = failure
-        .hint
-        .as_ref()
-        .map(|hint| hint.replace("dockseal sign SOURCE", "dockseal blob sign FILE"));
+    let hint = failure.hint.clone().map(|hint| match hint {
+        Hint::Text(text) => {
+            Hint::Text(text.replace("dockseal sign SOURCE", "dockseal blob sign FILE"))
+        }
+        hint => hint,
+    });
     match location {
         Some(file) if failure.exit == Exit::NoSignature => failure.or_nearest_file(&file),
         location => showing(failure.with_hint(hint), location),
@@ -78,11 +80,10 @@ fn showing(failure: Failure, signature: Option<PathBuf>) -> Failure {
     let file = signature.filter(|file| failure.hint.is_none() && file.exists());
     match file {
         Some(file) if file.is_dir() => {
-            failure.with_hint(Some(format!("ls {}", quoted(&file.to_string_lossy()))))
+            failure.with_hint(Hint::command("", &["ls", &hint::path(&file)]))
         }
         Some(file) => {
-            let hint = format!("dockseal inspect {}", quoted(&file.to_string_lossy()));
-            failure.with_hint(Some(hint))
+            failure.with_hint(Hint::command("", &["dockseal", "inspect", &hint::path(&file)]))
         }
         None => failure,
     }
@@ -225,9 +226,9 @@ pub(super) fn print_metadata(printer: Printer, trusted: &TrustedSignature) -> Re
     let header = vec!["KEY".to_owned(), "VALUE".to_owned()];
     let pairs = metadata.iter().map(|(key, value)| vec![key.clone(), value.clone()]);
     let rows: Vec<_> = std::iter::once(header).chain(pairs).collect();
-    Ok(printer.line(format_args!(
+    Ok(printer.text(&format!(
         "\nThe artifact was signed with the following user metadata.\n\n{}",
-        table(&rows).trim_end_matches('\n')
+        table(&rows)
     ))?)
 }
 
@@ -306,7 +307,7 @@ pub(super) fn print_tree(printer: Printer, what: &str, report: &Value) -> Result
         _ => Tone::Bad,
     };
     let rest = tree.strip_prefix(&verdict).unwrap_or(&tree);
-    Ok(printer.verdict(tone, &verdict, rest.trim_end_matches('\n'))?)
+    Ok(printer.verdict_tree(tone, &verdict, rest.trim_end_matches('\n'))?)
 }
 
 /// A report as a tree.

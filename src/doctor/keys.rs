@@ -66,14 +66,14 @@ fn private_key(what: &str, path: &Path) -> Vec<Finding> {
     let mut found: Vec<_> = writable_by_others(path)
         .map(|warning| {
             Finding::new(Area::Keys, Severity::Problem, format!("{what}: {warning}"))
-                .hint(format!("chmod go= {shown}"))
+                .about_file(&["chmod", "go="], path)
         })
         .into_iter()
         .collect();
     if is_readable_by_others(&metadata) {
         let text = format!("{what}: {shown} can be read by others than its owner");
         found.push(
-            Finding::new(Area::Keys, Severity::Warning, text).hint(format!("chmod go= {shown}")),
+            Finding::new(Area::Keys, Severity::Warning, text).about_file(&["chmod", "go="], path),
         );
     }
     found

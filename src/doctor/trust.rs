@@ -79,7 +79,7 @@ impl Trust {
         let finding = Finding::new(Area::Trust, Severity::Warning, warning.to_string());
         self.found.push(match warning {
             FileWarning::WritableByOthers { path, .. } => {
-                finding.hint(format!("chmod go-w {}", path.display()))
+                finding.about_file(&["chmod", "go-w"], path)
             }
             FileWarning::TwoPolicies { .. } => finding,
         });

@@ -129,7 +129,7 @@ fn directory(settings: &VerifierSettings) -> Vec<Finding> {
         _ => {}
     }
     if let Some(warning) = writable_by_others(&settings.bin_dir) {
-        found.push(problem(warning.to_string()).hint(format!("chmod go-w {shown}")));
+        found.push(problem(warning.to_string()).about_file(&["chmod", "go-w"], &settings.bin_dir));
     }
     for name in &names {
         let path = settings.bin_dir.join(name);
@@ -143,9 +143,7 @@ fn directory(settings: &VerifierSettings) -> Vec<Finding> {
             ))),
             Ok(_) => {
                 if let Some(warning) = writable_by_others(&path) {
-                    found.push(
-                        problem(warning.to_string()).hint(format!("chmod go-w {}", path.display())),
-                    );
+                    found.push(problem(warning.to_string()).about_file(&["chmod", "go-w"], &path));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::content::archive::ArchiveError;
 use crate::content::containerd::ContainerdError;
 use crate::image::digest::Digest;
+use crate::image::hint::Hint;
 use crate::image::platform::Platform;
 
 /// Why no manifest can be given.
@@ -71,24 +72,25 @@ pub enum GenerateError {
 impl GenerateError {
     /// What the user can do about it, where that is known.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
+        let one_of = |option, names: &[String]| {
+            names.iter().find_map(|name| Hint::option("choose one", option, name))
+        };
         match self {
-            Self::Archive(error) => error.hint(),
-            Self::Containerd(error) => error.hint(),
+            Self::Archive(error) => error.hint().map(Hint::from),
+            Self::Containerd(error) => error.hint().map(Hint::from),
             Self::Choose { available } | Self::NoSuchImage { available, .. } => {
-                available.first().map(|name| format!("choose one: --image {name}"))
+                one_of("--image", available)
             }
-            Self::NoSuchPlatform { available, .. } => {
-                available.first().map(|name| format!("choose one: --platform {name}"))
-            }
+            Self::NoSuchPlatform { available, .. } => one_of("--platform", available),
             Self::OtherImage { is_index: true, .. } => {
-                Some("an index needs the manifest below it too: --manifest MANIFEST".to_owned())
+                Some("an index needs the manifest below it too: --manifest MANIFEST".into())
             }
             Self::OtherImage { .. } => {
-                Some("what the archive holds: dockseal digest ARCHIVE --explain".to_owned())
+                Some("what the archive holds: dockseal digest ARCHIVE --explain".into())
             }
             Self::LayerCount { .. } => None,
-            Self::Undeterminable { hint, .. } => Some(hint.clone()),
+            Self::Undeterminable { hint, .. } => Some(hint.as_str().into()),
         }
     }
 }

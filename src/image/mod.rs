@@ -7,6 +7,7 @@
 pub mod config;
 pub mod descriptor;
 pub mod digest;
+pub mod hint;
 pub mod json;
 pub mod local;
 pub mod manifest;

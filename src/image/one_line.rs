@@ -10,7 +10,7 @@ pub struct OneLine<'a>(pub &'a str);
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            if character.is_control() {
+            if is_hidden(character) {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 f.write_char(character)?;
@@ -18,6 +18,14 @@ impl fmt::Display for OneLine<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character is for terminals to act on: a control character, or one that makes them show
+/// text in another order or not at all.
+pub fn is_hidden(character: char) -> bool {
+    let is_mark = matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    is_mark || character.is_control()
 }
 
 #[cfg(test)]
@@ -30,6 +38,7 @@ mod tests {
             ("linux/arm64", "linux/arm64"),
             ("Grüße, 世界", "Grüße, 世界"),
             ("a\nSuccessfully verified", "a\\nSuccessfully verified"),
+            ("v1\u{202e}1v\u{2028}", "v1\\u{202e}1v\\u{2028}"),
             ("\u{1b}[31mred\u{9b}2J\r\t\u{7f}", "\\u{1b}[31mred\\u{9b}2J\\r\\t\\u{7f}"),
         ] {
             assert_eq!(OneLine(text).to_string(), shown);

@@ -1,9 +1,10 @@
 //! Why a kit can't be made, read or installed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::content::archive::ArchiveError;
 use crate::fsutil::FileError;
+use crate::image::hint;
 use crate::image::json::ReadError;
 use crate::trust::crls::CrlFileError;
 use crate::trust::files::PolicyFileError;
@@ -143,7 +144,8 @@ impl KitError {
                 Some("if that is what you want: --allow-rollback".to_owned())
             }
             Self::PrivateKey { path } => {
-                Some(format!("take it out of the trust store: mv {path} DIRECTORY"))
+                let command = hint::shell(&["mv", &hint::path(Path::new(path)), "DIRECTORY"])?;
+                Some(hint::behind("take it out of the trust store", &command))
             }
             Self::Empty => Some("dockseal cert add --type ca --store NAME root.crt".to_owned()),
             _ => None,

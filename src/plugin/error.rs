@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::process::{Output, ProcessError};
 use super::protocol;
+use crate::image::hint;
 use crate::image::json::{self, ReadError};
 
 /// How much of what a plugin says on stderr is shown.
@@ -213,7 +214,7 @@ impl PluginError {
         match self {
             Self::NotFound { .. } | Self::Name { .. } => Some("dockseal plugin list".to_owned()),
             Self::NotExecutable { .. } => Some("dockseal plugin install --file FILE".to_owned()),
-            Self::Unsafe { path, .. } => Some(format!("chmod go-w {}", path.display())),
+            Self::Unsafe { path, .. } => hint::shell(&["chmod", "go-w", &hint::path(path)]),
             Self::Run { cause: ProcessError::Timeout { .. }, .. } => {
                 Some("--plugin-timeout DURATION".to_owned())
             }

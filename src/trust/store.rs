@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::fsutil;
+use crate::image::hint;
 use crate::signature::x509::{self, Certificate};
 
 pub use manage::{ManageError, StoreEntry};
@@ -427,10 +428,14 @@ impl TrustStoreError {
                 "dockseal cert add --type {} --store {} ROOT.crt",
                 store.kind, store.name
             )),
-            Self::NotAFile { store, file } | Self::Unreadable { store, file, .. } => Some(format!(
-                "dockseal cert delete --type {} --store {} {file}",
-                store.kind, store.name
-            )),
+            Self::NotAFile { store, file } | Self::Unreadable { store, file, .. } => {
+                let kind = store.kind.to_string();
+                let mut words = vec!["dockseal", "cert", "delete", "--type", &kind];
+                words.extend(["--store", &store.name]);
+                words.extend(file.starts_with('-').then_some("--"));
+                words.push(file);
+                hint::shell(&words)
+            }
             _ => None,
         }
     }

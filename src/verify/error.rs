@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::descriptor::Descriptor;
+use crate::image::hint::Hint;
 use crate::plugin::{Capability, VerifierError};
 use crate::signature::envelope::EnvelopeError;
 use crate::signature::timestamp::TimestampError;
@@ -248,42 +249,44 @@ impl CandidateError {
     }
 
     /// A command that helps, if there is one.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
+        let fixed = |text: &str| Some(Hint::from(text));
         match self {
-            Self::TrustStore(error) => error.hint(),
+            Self::TrustStore(error) => error.hint().map(Hint::from),
             Self::NoTrustStore { needed, .. } => {
-                Some(format!("dockseal cert add --type {needed} --store STORE ROOT.crt"))
+                Some(format!("dockseal cert add --type {needed} --store STORE ROOT.crt").into())
             }
             Self::UntrustedRoot { stores, .. } => {
                 let only = stores.split_once(':').filter(|(_, name)| !name.contains(':'));
                 let (kind, name) = only.unwrap_or(("ca", "STORE"));
-                Some(format!("dockseal cert add --type {kind} --store {name} ROOT.crt"))
+                let words =
+                    ["dockseal", "cert", "add", "--type", kind, "--store", name, "ROOT.crt"];
+                Hint::command("", &words)
             }
             Self::Expired { .. } | Self::NoExpiry | Self::Age { .. } => {
-                Some("have it signed anew: dockseal sign SOURCE --expiry 720h".to_owned())
+                fixed("have it signed anew: dockseal sign SOURCE --expiry 720h")
             }
-            Self::NotValidNow { error: ChainError::NotValidAt { moment, not_after, .. }, .. }
-                if moment <= not_after =>
-            {
-                Some("it is not valid yet, or the clock is wrong: date -u".to_owned())
+            Self::NotValidNow {
+                error: ChainError::NotValidAt { moment, not_after, .. }, ..
+            } if moment <= not_after => {
+                fixed("it is not valid yet, or the clock is wrong: date -u")
             }
-            Self::NotValidNow { has_timestamp: true, .. } => Some(
+            Self::NotValidNow { has_timestamp: true, .. } => fixed(
                 "its timestamp counts with a trust store of that type in the policy: dockseal cert \
-                 add --type tsa --store STORE ROOT.crt"
-                    .to_owned(),
+                 add --type tsa --store STORE ROOT.crt",
             ),
-            Self::NotValidNow { .. } => Some(
+            Self::NotValidNow { .. } => fixed(
                 "have it signed anew, with a timestamp that outlives the certificate: dockseal sign \
-                 SOURCE --timestamp-url URL --timestamp-root-cert ROOT.crt"
-                    .to_owned(),
+                 SOURCE --timestamp-url URL --timestamp-root-cert ROOT.crt",
             ),
             Self::ContentMismatch { signed, found } if signed.digest == found.digest => {
-                Some(format!("--media-type {}", signed.media_type))
+                Hint::option("", "--media-type", &signed.media_type)
             }
             Self::TimestampRevocation(error) => error.hint(),
-            Self::Plugin(error) => error.hint(),
+            Self::Plugin(error) => error.hint().map(Hint::from),
             Self::RevocationUnknown { crl_url, .. } => {
-                crl_url.as_ref().map(|url| format!("dockseal crl import --url {url} FILE.crl"))
+                let url = crl_url.as_deref()?;
+                Hint::command("", &["dockseal", "crl", "import", "--url", url, "FILE.crl"])
             }
             _ => None,
         }
@@ -391,10 +394,10 @@ impl VerifyError {
     }
 
     /// A command that helps, if there is one.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoneTrusted { best, .. } => best.error.hint(),
-            Self::TooFewSigners { .. } => Some("--signature FILE".to_owned()),
+            Self::TooFewSigners { .. } => Some("--signature FILE".into()),
             _ => None,
         }
     }

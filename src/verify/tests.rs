@@ -364,7 +364,7 @@ fn s16_missing_trust_material_is_not_trust() {
     let fixture = Fixture::with(r#"{"level":"strict"}"#, "\"ca:s\",\"ca:none\"", "\"*\"");
     let error = reason(fixture.verify("valid/ec256.x509.jws.sig"));
     assert_eq!(error.to_string(), "the trust store \"none\" of type \"ca\" does not exist");
-    assert!(error.hint().unwrap().contains("cert add --type ca --store none"));
+    assert!(error.hint().unwrap().to_string().contains("cert add --type ca --store none"));
     let fixture = Fixture::with(r#"{"level":"strict"}"#, "\"tsa:s\"", "\"*\"");
     let error = reason(fixture.verify("valid/ec256.x509.jws.sig"));
     assert!(matches!(error, CandidateError::NoTrustStore { .. }));
@@ -545,5 +545,23 @@ fn freshness_is_demanded_at_every_level() {
                 assert_eq!(error.class(), FailureClass::Expired, "{error}");
             }
         }
+    }
+}
+
+/// AD CS names its CRLs so.
+#[test]
+fn the_url_of_a_list_is_one_word() {
+    let unknown = |url: &str| CandidateError::RevocationUnknown {
+        subject: "CN=a".to_owned(),
+        reason: "none".to_owned(),
+        crl_url: Some(url.to_owned()),
+    };
+    for (url, expected) in [
+        ("http://pki.example/root.crl", Some("--url http://pki.example/root.crl FILE.crl")),
+        ("http://pki.example/CA(1).crl", Some("--url 'http://pki.example/CA(1).crl' FILE.crl")),
+        ("http://pki.example/\n", None),
+    ] {
+        let expected = expected.map(|it| format!("dockseal crl import {it}"));
+        assert_eq!(unknown(url).hint().map(|hint| hint.to_string()), expected);
     }
 }

@@ -382,7 +382,7 @@ fn s10_a_layer_is_decompressed_under_a_budget() {
     let error = limited(|o| o.limits.layer_bytes = 2047).unwrap_err();
     assert_eq!(exit_code(&error), MALFORMED, "{error}");
     assert!(error.to_string().contains("the size after decompression"), "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("--max-size")), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.to_string().contains("--max-size")), "{error}");
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn s10_the_archive_is_decompressed_under_a_budget() {
     options.limits.total_bytes = 4096;
     let error = manifest_with(&gzip(&docker().tar()), &options).unwrap_err();
     assert_eq!(exit_code(&error), MALFORMED, "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("--max-size")), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.to_string().contains("--max-size")), "{error}");
 }
 
 #[test]

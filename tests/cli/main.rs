@@ -29,6 +29,7 @@ mod crl;
 mod daemon;
 mod doctor;
 mod errors;
+mod hints;
 mod json;
 mod key;
 mod kit;

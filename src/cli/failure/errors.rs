@@ -10,6 +10,7 @@ use crate::content::archive::{ArchiveError, Class};
 use crate::content::docker::{EndpointError, EngineError};
 use crate::fsutil::FileError;
 use crate::generate;
+use crate::image::hint::{self, Hint};
 use crate::image::local::LocalError;
 use crate::kit::KitError;
 use crate::load::LoadError;
@@ -32,8 +33,9 @@ use crate::trust::store::{ManageError, TrustStoreError};
 use crate::verify::{CandidateError, FailureClass, VerifyError};
 
 use super::Failure;
-use crate::cli::context::{NoDirectory, instead, quoted};
+use crate::cli::context::{NoDirectory, instead};
 use crate::cli::exit::Exit;
+use crate::cli::nearest::nearest;
 use crate::cli::output::BinaryOnTerminal;
 
 impl From<io::Error> for Failure {
@@ -54,7 +56,7 @@ impl From<KitError> for Failure {
             KitError::File(error) => error.into(),
             KitError::Archive(error) => {
                 let made = "where it was made: dockseal kit export --name NAME --output FILE.kit";
-                Self::from(error).prefixed("not a kit").with_hint(Some(made.to_owned()))
+                Self::from(error).prefixed("not a kit").with_hint(Some(made))
             }
             KitError::Policy(error) => error.into(),
             KitError::Store(error) => error.into(),
@@ -75,22 +77,35 @@ impl From<KitError> for Failure {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         let failure = Self::of(Exit::Unavailable, &error);
-        let FileError::Io { action, path, source } = &error else { return failure };
-        let directory = path.parent().filter(|it| *it != Path::new("") && !it.exists());
-        match (source.kind(), directory) {
+        failure.over_file(&error)
+    }
+}
+
+impl Failure {
+    /// The same failure with what helps where a file could not be read or written.
+    fn over_file(self, error: &FileError) -> Self {
+        let FileError::Io { action, path, source } = error else { return self };
+        let directory = path.parent().filter(|it| *it != Path::new(""));
+        let command = |words: &[&str], path: &Path| {
+            let path = hint::path(path);
+            let words: Vec<&str> = words.iter().copied().chain([path.as_str()]).collect();
+            Hint::command("", &words)
+        };
+        match (source.kind(), directory.filter(|it| !it.exists())) {
             (io::ErrorKind::NotFound, Some(directory)) if *action == "create" => {
-                let directory = quoted(&directory.to_string_lossy());
-                failure.with_hint(Some(format!("mkdir -p {directory}")))
+                self.suggesting(command(&["mkdir", "-p"], directory))
             }
-            (io::ErrorKind::NotFound, _) => failure.or_nearest_file(path),
-            (io::ErrorKind::StorageFull, _) => failure.with_hint(Some("df -h".to_owned())),
+            (io::ErrorKind::NotFound, _) => self.or_nearest_file(path),
+            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
+                let directory = directory.unwrap_or_else(|| Path::new("."));
+                self.with_hint(command(&["df", "-h"], directory))
+            }
             (kind, _) => {
                 let failure = match kind != io::ErrorKind::IsADirectory && path.is_dir() {
-                    true => failure.with_detail("it is a directory"),
-                    false => failure,
+                    true => self.with_detail("it is a directory"),
+                    false => self,
                 };
-                let path = quoted(&path.to_string_lossy());
-                failure.with_hint(Some(format!("ls -ld {path}")))
+                failure.suggesting(command(&["ls", "-ld"], path))
             }
         }
     }
@@ -131,15 +146,22 @@ impl From<LayoutError> for Failure {
             _ => Exit::Malformed,
         };
         let failure = Self::of(exit, &error).with_hint(Some("dockseal help sources".to_owned()));
+        let with = |name: &str, other: &str| Hint::command("", &instead(name, other)?);
         match &error {
-            LayoutError::File(error) => failure.or_nearest_file(error.path()),
-            LayoutError::NoTag { tag, known } => match known.as_slice() {
-                [only] => failure.with_hint(instead(tag, only)),
-                known => failure.or_nearest(tag, known),
-            },
+            LayoutError::File(error) => failure.over_file(error),
+            LayoutError::NoTag { tag, known } => {
+                let near = match known.as_slice() {
+                    [only] => Some(only),
+                    known => nearest(tag, known),
+                };
+                failure.suggesting(near.and_then(|near| {
+                    let tagged = with(&format!(":{tag}"), &format!(":{near}"));
+                    tagged.or_else(|| with(tag, near))
+                }))
+            }
             LayoutError::Reference { found } => match found.rsplit_once('@') {
                 Some((path, tag)) if !path.is_empty() && !tag.is_empty() && !tag.contains(':') => {
-                    failure.suggesting(instead(found, &format!("{path}:{tag}")))
+                    failure.suggesting(with(found, &format!("{path}:{tag}")))
                 }
                 _ => failure,
             },
@@ -148,13 +170,13 @@ impl From<LayoutError> for Failure {
                 match path.strip_suffix(":sha256") {
                     Some(layout) => failure
                         .with_detail("a digest stands behind @, a tag behind a colon")
-                        .suggesting(instead(&format!("{path}:"), &format!("{layout}@sha256:"))),
+                        .suggesting(with(&format!("{path}:"), &format!("{layout}@sha256:"))),
                     None => failure,
                 }
             }
             LayoutError::TwoTags { tag, first, .. } => {
                 let tag = format!(":{tag}");
-                failure.with_hint(instead(&tag, &format!("@{first}")))
+                failure.suggesting(with(&tag, &format!("@{first}")))
             }
             _ => failure,
         }
@@ -227,6 +249,7 @@ impl From<ManageError> for Failure {
             Self::of(Exit::Unavailable, &error).with_hint(Some("dockseal cert list".to_owned()));
         let missing = match &error {
             ManageError::Delete { path, .. } => Some(path.as_path()),
+            ManageError::File(error) if !is_missing(error) => return failure.over_file(error),
             ManageError::File(error) => Some(error.path()),
             _ => None,
         };
@@ -337,7 +360,7 @@ impl From<generate::GenerateError> for Failure {
             Exit::Malformed => Some("save it anew: docker save IMAGE -o image.tar"),
             _ => None,
         };
-        let hint = error.hint().or_else(|| anew().map(str::to_owned));
+        let hint = error.hint().or_else(|| anew().map(Hint::from));
         let failure = Self::of(exit, &error).with_hint(hint);
         match &error {
             E::NoSuchImage { wanted, available } => {
@@ -483,6 +506,11 @@ impl From<VerifyError> for Failure {
     }
 }
 
+/// Whether a file is not there.
+fn is_missing(error: &FileError) -> bool {
+    matches!(error, FileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
 fn exit_of(class: FailureClass) -> Exit {
     match class {
         FailureClass::NoSignature => Exit::NoSignature,
@@ -493,5 +521,33 @@ fn exit_of(class: FailureClass) -> Exit {
         FailureClass::Revoked => Exit::Revoked,
         FailureClass::Malformed => Exit::Malformed,
         FailureClass::Unavailable => Exit::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that could not be written is there or not; another one beside it is of no help.
+    #[test]
+    fn only_what_is_not_there_has_another_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index.json");
+        std::os::unix::fs::symlink("nothing", directory.path().join("index.jso")).unwrap();
+        let shown = hint::shell(&[hint::path(directory.path())]).unwrap();
+        for (kind, expected) in [
+            (io::ErrorKind::StorageFull, format!("df -h {shown}")),
+            (io::ErrorKind::PermissionDenied, format!("ls -ld {shown}/index.json")),
+            (io::ErrorKind::NotFound, format!("ls {shown}")),
+        ] {
+            let error = || FileError::io("write", &path, kind.into());
+            for failure in [
+                Failure::from(error()),
+                LayoutError::File(error()).into(),
+                StoreError::File(error()).into(),
+            ] {
+                assert_eq!(failure.hint().unwrap(), expected, "{kind}");
+            }
+        }
     }
 }

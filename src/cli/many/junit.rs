@@ -6,6 +6,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::outcome::{Outcome, Verdict};
+use crate::image::one_line::OneLine;
 
 /// Writes the report.
 ///
@@ -44,7 +45,7 @@ pub(super) fn write(outcomes: &[Outcome], out: impl Write) -> io::Result<()> {
 }
 
 fn case(writer: &mut Writer<impl Write>, outcome: &Outcome, time: &str) -> io::Result<()> {
-    let name = clean(&outcome.name);
+    let name = clean(&OneLine(&outcome.name).to_string());
     let case = writer.create_element("testcase").with_attributes([
         ("classname", "dockseal.verify"),
         ("name", name.as_str()),
@@ -77,7 +78,7 @@ fn failed(writer: &mut Writer<impl Write>, element: &str, outcome: &Outcome) -> 
     let message = clean(&failure.message);
     let mut lines = vec![message.clone()];
     lines.extend(failure.details.iter().map(|detail| clean(detail)));
-    lines.extend(failure.hint.iter().map(|hint| format!("hint: {}", clean(hint))));
+    lines.extend(failure.hint.iter().map(|hint| format!("hint: {}", clean(&hint.to_string()))));
     let kind = format!("exit code {}", failure.exit.code());
     writer
         .create_element(element)

@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 
 use crate::content::archive::Memo;
 use crate::fsutil;
+use crate::image::hint::Hint;
 use crate::image::media_type;
 use crate::trust::policy::Statement;
 use crate::verify::{Verdict as Answer, Verifier};
@@ -350,7 +351,7 @@ impl VerifyManyArgs {
 }
 
 /// What helps to have the images: what helps with the first that is not there.
-fn hint_of(outcomes: &[Outcome], exit: Exit) -> Option<String> {
+fn hint_of(outcomes: &[Outcome], exit: Exit) -> Option<Hint> {
     let failures = outcomes.iter().filter_map(|outcome| outcome.failure.as_ref());
     let mut unavailable = failures.filter(|failure| failure.exit == exit);
     unavailable.find_map(|failure| failure.hint.clone()).filter(|_| exit == Exit::Unavailable)

@@ -141,7 +141,8 @@ pub(super) fn main() -> ExitCode {
     match cli.command.run(&context) {
         Ok(()) => exit(true),
         Err(failure) => {
-            printer.error(&failure.message, &failure.details, failure.hint.as_deref());
+            let hint = failure.hint.as_ref().map(ToString::to_string);
+            printer.error(&failure.message, &failure.details, hint.as_deref());
             exit(false)
         }
     }

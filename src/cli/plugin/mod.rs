@@ -22,6 +22,7 @@ use super::failure::Failure;
 use super::output::{Format, Printer, Verbosity};
 use super::output_file::write_data;
 use super::source::{ImageArgs, Question, Source, stdin};
+use super::usage;
 
 /// What `docker` asks every plugin for; compiled in, since it must touch nothing.
 const METADATA: &str = include_str!("../../../plugin-manifests/docker-generate.json");
@@ -191,7 +192,7 @@ pub fn main() -> ExitCode {
             if !error.use_stderr() {
                 return exit(printer.help(&error.render()).is_ok());
             }
-            printer.usage(&error.render(), HELP);
+            printer.usage(&usage::in_its_lines(error).render(), HELP);
             return exit(false);
         }
     };

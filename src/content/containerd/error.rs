@@ -9,6 +9,7 @@ use crate::content::archive::ArchiveError;
 use crate::fsutil::FileError;
 use crate::image::config::ConfigError;
 use crate::image::digest::Digest;
+use crate::image::hint;
 use crate::image::manifest::ManifestError;
 
 /// Why an image in containerd can't be had.
@@ -242,7 +243,8 @@ impl ContainerdError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let pull = |namespace: &Namespace, image: &str| {
-            format!("fetch it again: ctr -n {namespace} images pull {image}")
+            let words = ["ctr", "-n", namespace.as_str(), "images", "pull", image];
+            hint::shell(&words).map(|command| hint::behind("fetch it again", &command))
         };
         Some(match self {
             Self::Ambiguous { found, .. } => format!("choose one: --namespace {}", found.first()?.0),
@@ -277,7 +279,7 @@ impl ContainerdError {
             Self::Missing { elsewhere, .. } if !elsewhere.is_empty() => {
                 format!("--namespace {}", elsewhere.first()?)
             }
-            Self::Missing { image, namespace, .. } => pull(namespace, image),
+            Self::Missing { image, namespace, .. } => pull(namespace, image)?,
             Self::Mismatch { .. } | Self::Size { .. } => {
                 "the store is damaged or was altered; remove the image and pull it again".to_owned()
             }
@@ -289,8 +291,14 @@ impl ContainerdError {
             Self::NoSuchImage { close, .. } if !close.is_empty() => {
                 let names: Vec<String> = close
                     .iter()
-                    .map(|(namespace, name)| format!("containerd:{name} --namespace {namespace}"))
+                    .filter_map(|(namespace, name)| {
+                        let image = format!("containerd:{name}");
+                        hint::shell(&[&image, "--namespace", namespace.as_str()])
+                    })
                     .collect();
+                if names.is_empty() {
+                    return None;
+                }
                 format!("there is {}", names.join(", or "))
             }
             Self::NoSuchImage { namespace: Some(namespace), .. } => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fsutil;
+use crate::image::hint;
 use crate::image::json::ReadError;
 
 /// Why the list of keys is malformed.
@@ -85,13 +86,19 @@ impl KeysError {
     /// A command that helps, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoDefault { known } => Some(match known.as_slice() {
-                [] => "dockseal key add NAME --key-file FILE --cert-file FILE --default".to_owned(),
-                [only] => format!("dockseal key update {only} --default"),
-                names => {
-                    format!("there are {}: dockseal key update NAME --default", names.join(", "))
+            Self::NoDefault { known } => match known.as_slice() {
+                [] => Some(
+                    "dockseal key add NAME --key-file FILE --cert-file FILE --default".to_owned(),
+                ),
+                [only] if !only.starts_with('-') => {
+                    hint::shell(&["dockseal", "key", "update", only, "--default"])
                 }
-            }),
+                names => {
+                    let names = names.iter().filter_map(|name| hint::shell(&[name]));
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    Some(format!("there are {names}: dockseal key update NAME --default"))
+                }
+            },
             Self::NotFound { .. } => Some("dockseal key list".to_owned()),
             _ => None,
         }
