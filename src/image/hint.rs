@@ -48,7 +48,7 @@ impl Hint {
     }
 }
 
-/// Fixed text, or text whose every name is [`quoted`]: an option with plain words behind it, at its
+/// Fixed text, or text whose every name went through [`shell`]: an option with plain words behind it, at its
 /// start or behind words and a colon, goes to the command that failed.
 impl From<String> for Hint {
     fn from(text: String) -> Self {
