@@ -293,6 +293,25 @@ hint: load it elsewhere, then: dockseal plugin install --file FILE --sha256sum H
     host.run(&["plugin", "install", "--file", "--url", "x"]).code(2);
 }
 
+/// For strace: two directories can't be swapped, as on some file systems.
+const UNABLE: [&str; 4] =
+    ["-e", "trace=renameat2,?rename,renameat", "-e", "inject=renameat2:error=EINVAL"];
+
+/// Runs an update with which something happens at a rename, the `number`th.
+fn update_hit(host: &Host, source: &str, what: &str, number: &str) -> (Option<i32>, Vec<String>) {
+    let inject = format!("inject=?rename,renameat:{what}:when={number}");
+    host.trace(&[&UNABLE[..], &["-e", &inject]].concat(), &install(source, &["--force"]))
+}
+
+/// Updates the plugin, and says the how manieth rename takes the installed one away.
+fn rename_away(host: &Host, source: &str) -> usize {
+    let (status, trace) = host.trace(&UNABLE, &install(source, &["--force"]));
+    assert_eq!(status, Some(0), "{trace:#?}");
+    assert!(trace.iter().any(|line| line.contains("RENAME_EXCHANGE")), "{trace:#?}");
+    let mut renames = trace.iter().filter(|line| !line.contains("renameat2("));
+    renames.position(|line| line.contains("/old-a\"")).unwrap() + 1
+}
+
 /// Where two directories can't be swapped, an update that is killed may leave no plugin in its place:
 /// the next change of plugins puts it back.
 #[test]
@@ -301,37 +320,29 @@ fn a_killed_update_loses_no_plugin() {
         return;
     }
     let host = Host::ready();
+    host.executable("old/notation-a", &plugin("a", "1.0.0"));
+    host.executable("new/notation-a", &plugin("a", "2.0.0"));
+    host.executable("notation-b", &plugin("b", "1.0.0"));
     let has = |version: &str| {
         let program = host.read("config/plugins/a/notation-a");
         String::from_utf8(program).unwrap().contains(&format!("\"version\":\"{version}\""))
     };
-    host.executable("old/notation-a", &plugin("a", "1.0.0"));
-    host.executable("new/notation-a", &plugin("a", "2.0.0"));
-    host.executable("notation-b", &plugin("b", "1.0.0"));
-    let update = install("new/notation-a", &["--force"]);
-    let unable = ["-e", "trace=renameat2,?rename,renameat", "-e", "inject=renameat2:error=EINVAL"];
-    let mut was_away = 0;
-    for number in 1.. {
+    host.run(&install("old/notation-a", &[])).code(0);
+    let last = rename_away(&host, "new/notation-a") + 1;
+    for number in 1..=last {
         host.run(&install("old/notation-a", &["--force"])).code(0);
-        let kill = format!("inject=?rename,renameat:signal=SIGKILL:when={number}");
-        let (status, trace) = host.trace(&[&unable[..], &["-e", &kill]].concat(), &update);
-        if status.is_some() {
-            assert_eq!((status, number), (Some(0), 3), "{trace:#?}");
-            assert!(trace.iter().any(|line| line.contains("RENAME_EXCHANGE")), "{trace:#?}");
-            break;
-        }
-        was_away += i32::from(!host.path("config/plugins/a").exists());
+        let (status, trace) =
+            update_hit(&host, "new/notation-a", "signal=SIGKILL", &number.to_string());
+        assert_eq!(status, None, "{trace:#?}");
+        assert_eq!(host.path("config/plugins/a").exists(), number < last, "killed at {number}");
         host.run(&install("notation-b", &["--force"])).code(0);
         assert!(has("1.0.0"), "killed at {number}");
     }
-    assert_eq!(was_away, 1, "killed between the two renames");
-    assert!(has("2.0.0"));
     let left = fs::read_dir(host.path("config/plugins")).unwrap();
     assert_eq!(left.count(), 2, "nothing else is left");
 
     // Who removes it then does not get it back later.
-    let kill = ["-e", "inject=?rename,renameat:signal=SIGKILL:when=2"];
-    host.trace(&[&unable[..], &kill].concat(), &install("old/notation-a", &["--force"]));
+    update_hit(&host, "new/notation-a", "signal=SIGKILL", &last.to_string());
     assert!(!host.path("config/plugins/a").exists());
     host.run(&["plugin", "uninstall", "--yes", "a"]).code(0);
     host.run(&install("notation-b", &["--force"])).code(0);
@@ -348,15 +359,8 @@ fn a_failed_update_loses_no_plugin() {
     host.executable("notation-a", &plugin("a", "1.0.0"));
     host.executable("notation-b", &plugin("b", "1.0.0"));
     host.run(&install("notation-a", &[])).code(0);
-    let fail = [
-        "-e",
-        "trace=renameat2,?rename,renameat",
-        "-e",
-        "inject=renameat2:error=EINVAL",
-        "-e",
-        "inject=?rename,renameat:error=EIO:when=2+",
-    ];
-    let (status, trace) = host.trace(&fail, &install("notation-a", &["--force"]));
+    let from = format!("{}+", rename_away(&host, "notation-a") + 1);
+    let (status, trace) = update_hit(&host, "notation-a", "error=EIO", &from);
     assert_eq!(status, Some(20), "{trace:#?}");
     assert!(!host.path("config/plugins/a").exists());
     host.run(&install("notation-b", &[])).code(0);
