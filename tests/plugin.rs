@@ -313,7 +313,7 @@ fn the_real_docker_client() {
     // docker leaves out options that stand before the plugin's name.
     assert_eq!(
         said(&["__complete", "generate", "manifest", "-H", &engine.host(), ""]),
-        "net-monitor:v1\nbusybox:1.36\n:4\n"
+        "busybox:1.36\nnet-monitor:v1\n:4\n"
     );
     // No engine, no names: the shell is left to itself.
     assert_eq!(said(&["__complete", "generate", "manifest", ""]), ":0\n");

@@ -204,11 +204,13 @@ impl Board {
     /// Looks at it until it is closed or gone.
     fn watch(self: &Arc<Self>) {
         let board = Arc::downgrade(self);
-        thread::spawn(move || {
+        let look = move || {
             while board.upgrade().is_some_and(|board| board.look()) {
                 thread::sleep(TICK);
             }
-        });
+        };
+        // Where there may be no more threads nothing is drawn.
+        let _ = thread::Builder::new().name("progress".to_owned()).spawn(look);
     }
 
     /// Shows what is worth it by now; whether there may be more to show.
