@@ -3,6 +3,7 @@
 //! The answer is cobra's: one candidate a line, with its description behind a tab, then `:N`,
 //! where 4 says that file names are no candidates and 0 leaves that to the shell.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::builder::StyledStr;
@@ -135,8 +136,9 @@ fn images(before: &[&str]) -> Option<Candidates> {
     let globals = Cli::try_parse_from(line).map_or_else(|_| Globals::default(), |cli| cli.globals);
     let line = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
     let list = Docker::new(&globals).output(&line, PATIENCE)?;
-    let named = list.lines().filter(|name| !name.contains("<none>"));
-    Some(named.map(|name| (name.to_owned(), String::new())).collect())
+    // The client lists the names of one image in any order.
+    let named: BTreeSet<_> = list.lines().filter(|name| !name.contains("<none>")).collect();
+    Some(named.into_iter().map(|name| (name.to_owned(), String::new())).collect())
 }
 
 #[cfg(test)]
