@@ -29,12 +29,6 @@ impl KeySpec {
     pub const ALL: [Self; 6] =
         [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcP256, Self::EcP384, Self::EcP521];
 
-    /// Whether it is an RSA key.
-    #[must_use]
-    pub fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
-    }
-
     /// The signature algorithm that goes with this key.
     #[must_use]
     pub fn signature_algorithm(self) -> SignatureAlgorithm {

@@ -1,7 +1,5 @@
 //! Making envelopes: to-be-signed bytes, the signer, assembly, and a look at the own result.
 
-use std::thread;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -106,20 +104,8 @@ pub fn sign(
         EnvelopeFormat::Jws => Unsigned::Jws(jws::Unsigned::new(&content)),
         EnvelopeFormat::Cose => Unsigned::Cose(cose::Unsigned::new(&content)?),
     };
-    let to_be_signed = unsigned.to_be_signed();
-    let judge = |certificates| CertificateChain::code_signing(certificates, request.rules);
-    let (signed, judged) = thread::scope(|scope| {
-        let judging = signer.known_chain().and_then(|chain| {
-            thread::Builder::new().spawn_scoped(scope, move || judge(chain.to_vec())).ok()
-        });
-        let signed = signer.sign(&to_be_signed);
-        (signed, judging.and_then(|judging| judging.join().ok()))
-    });
-    let signed = signed?;
-    let chain = match judged {
-        Some(Ok(chain)) if chain.certificates() == signed.certificate_chain => chain,
-        _ => judge(signed.certificate_chain)?,
-    };
+    let signed = signer.sign(&unsigned.to_be_signed())?;
+    let chain = CertificateChain::code_signing(signed.certificate_chain, request.rules)?;
     chain.check_validity(content.time, content.time)?;
     if chain.leaf().key_spec() != Some(content.key_spec) {
         return Err(SignError::KeySpec {

@@ -9,7 +9,7 @@ use crate::signature::algorithm::KeySpec;
 use crate::signature::crypto::CryptoError;
 use crate::signature::signer::local::LocalSigner;
 use crate::signature::signer::{RawSignature, Signer, SignerError};
-use crate::signature::x509::{Certificate, ChainError};
+use crate::signature::x509::ChainError;
 
 const KEYS: [(&str, KeySpec); 6] = [
     ("rsa2048", KeySpec::Rsa2048),
@@ -176,53 +176,6 @@ impl Signer for Wrong {
         let mut signed = self.inner.sign(to_be_signed)?;
         (self.damage)(&mut signed);
         Ok(signed)
-    }
-}
-
-/// Knows one chain and returns another.
-struct Fickle {
-    inner: LocalSigner,
-    known: Vec<Certificate>,
-    returned: Vec<Certificate>,
-}
-
-impl Signer for Fickle {
-    fn key_spec(&self) -> KeySpec {
-        self.inner.key_spec()
-    }
-
-    fn sign(&self, to_be_signed: &[u8]) -> Result<RawSignature, SignerError> {
-        let certificate_chain = self.returned.clone();
-        Ok(RawSignature { certificate_chain, ..self.inner.sign(to_be_signed)? })
-    }
-
-    fn known_chain(&self) -> Option<&[Certificate]> {
-        Some(&self.known)
-    }
-}
-
-#[test]
-fn the_chain_that_counts_is_the_one_that_is_returned() {
-    let good = || signer("rsa2048").certificate_chain().to_vec();
-    // Without its root it is none, and the other is of another key.
-    let short = || good()[..1].to_vec();
-    let other = || signer("rsa3072").certificate_chain().to_vec();
-    let try_it = |known: Vec<Certificate>, returned: Vec<Certificate>| {
-        let signer = Fickle { inner: signer("rsa2048"), known, returned };
-        FORMATS.map(|format| sign(format, &request(), &signer))
-    };
-    for known in [good(), short(), other(), Vec::new()] {
-        for signed in try_it(known.clone(), good()) {
-            let envelope = Envelope::decode_any(&signed.unwrap()).unwrap();
-            let content = envelope.verify_integrity(STRICT).unwrap();
-            assert_eq!(content.chain().certificates(), good());
-        }
-        for refused in try_it(known.clone(), short()) {
-            assert!(matches!(refused, Err(SignError::Chain(_))), "{refused:?}");
-        }
-        for refused in try_it(known, other()) {
-            assert!(matches!(refused, Err(SignError::KeySpec { .. })), "{refused:?}");
-        }
     }
 }
 

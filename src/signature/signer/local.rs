@@ -93,10 +93,6 @@ impl Signer for LocalSigner {
             certificate_chain: self.certificate_chain.clone(),
         })
     }
-
-    fn known_chain(&self) -> Option<&[Certificate]> {
-        self.key.spec().is_rsa().then_some(&self.certificate_chain)
-    }
 }
 
 /// The first private key of a PEM text.

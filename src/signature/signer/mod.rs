@@ -30,12 +30,6 @@ pub trait Signer {
     /// not.
     fn sign(&self, to_be_signed: &[u8]) -> Result<RawSignature, SignerError>;
 
-    /// The chain of the key, where it is known before and signing takes so long that it is worth
-    /// while to judge it at the same time.
-    fn known_chain(&self) -> Option<&[Certificate]> {
-        None
-    }
-
     /// Name and version of a foreign program that signs, for the unsigned attribute
     /// `signingAgent`.
     fn agent(&self) -> Option<String> {

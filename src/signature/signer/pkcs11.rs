@@ -105,10 +105,6 @@ impl Signer for Pkcs11Signer {
         let signature = signature.map_err(|error| SignerError::External(Box::new(error)))?;
         Ok(RawSignature { signature, certificate_chain: self.certificate_chain.clone() })
     }
-
-    fn known_chain(&self) -> Option<&[Certificate]> {
-        Some(&self.certificate_chain)
-    }
 }
 
 impl Pkcs11Signer {
