@@ -9,7 +9,8 @@
 //! no member name twice in one object, compared as Go compares (without regard to case); no known
 //! name in another letter case; a depth and a size limit; no lone surrogates (Go replaces them).
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What a kind of document may look like.
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +100,11 @@ pub fn check(bytes: &[u8], rules: &Rules) -> Result<(), JsonError> {
         let problem = Problem::TooLarge { found: bytes.len(), limit: rules.max_bytes };
         return Err(JsonError { offset: rules.max_bytes, problem });
     }
-    if let Err(e) = std::str::from_utf8(bytes) {
-        let problem = Problem::Syntax { what: "valid UTF-8 expected" };
-        return Err(JsonError { offset: e.valid_up_to(), problem });
-    }
-    let mut gate = Gate { bytes, at: 0, rules };
+    let text = std::str::from_utf8(bytes).map_err(|error| JsonError {
+        offset: error.valid_up_to(),
+        problem: Problem::Syntax { what: "valid UTF-8 expected" },
+    })?;
+    let mut gate = Gate { text, at: 0, rules };
     gate.space();
     gate.value(0, Keys::Folded)?;
     gate.space();
@@ -141,12 +142,13 @@ enum Keys {
 }
 
 struct Gate<'a> {
-    bytes: &'a [u8],
+    text: &'a str,
+    /// Offset of a byte with which a character begins.
     at: usize,
     rules: &'a Rules,
 }
 
-impl Gate<'_> {
+impl<'a> Gate<'a> {
     fn error(&self, problem: Problem) -> JsonError {
         JsonError { offset: self.at, problem }
     }
@@ -156,7 +158,7 @@ impl Gate<'_> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn space(&mut self) {
@@ -179,9 +181,9 @@ impl Gate<'_> {
             Some(b'[') => self.array(self.deeper(depth)?, keys),
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal(b"true"),
-            Some(b'f') => self.literal(b"false"),
-            Some(b'n') => self.literal(b"null"),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
             _ => Err(self.syntax("a value expected")),
         }
     }
@@ -198,7 +200,7 @@ impl Gate<'_> {
             self.at += 1;
             return Ok(());
         }
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         loop {
             let start = self.at;
             let name = self.string()?;
@@ -209,15 +211,12 @@ impl Gate<'_> {
             if keys == Keys::Folded
                 && let Some(known) = self.rules.known.iter().find(|known| differs(known))
             {
-                return Err(found(Problem::CaseVariant { found: name, known }));
+                return Err(found(Problem::CaseVariant { found: name.into_owned(), known }));
             }
-            let inner = if self.rules.free_maps.contains(&name.as_str()) {
-                Keys::Exact
-            } else {
-                Keys::Folded
-            };
+            let inner =
+                if self.rules.free_maps.contains(&&*name) { Keys::Exact } else { Keys::Folded };
             if !seen.insert(key) {
-                return Err(found(Problem::Duplicate { name }));
+                return Err(found(Problem::Duplicate { name: name.into_owned() }));
             }
             self.space();
             self.take(b':', "':' expected")?;
@@ -259,28 +258,35 @@ impl Gate<'_> {
     }
 
     /// Passes a string and returns it decoded, so that `"\u006cayers"` equals `"layers"`.
-    fn string(&mut self) -> Result<String, JsonError> {
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.take(b'"', "a string expected")?;
-        let mut text = Vec::new();
+        let plain = self.plain();
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = plain.to_owned();
         loop {
             match self.peek() {
                 None => return Err(self.syntax("'\"' expected")),
                 Some(b'"') => {
                     self.at += 1;
-                    // The document is UTF-8 and escapes append whole characters.
-                    return String::from_utf8(text).map_err(|_| self.syntax("UTF-8 expected"));
+                    return Ok(Cow::Owned(text));
                 }
-                Some(b'\\') => {
-                    let c = self.escape()?;
-                    text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                }
+                Some(b'\\') => text.push(self.escape()?),
                 Some(0..=0x1f) => return Err(self.syntax("control character in a string")),
-                Some(byte) => {
-                    text.push(byte);
-                    self.at += 1;
-                }
+                Some(_) => text.push_str(self.plain()),
             }
         }
+    }
+
+    /// Passes characters that stand for themselves.
+    fn plain(&mut self) -> &'a str {
+        let rest = &self.text[self.at..];
+        let ends = |byte: u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        let plain = &rest[..rest.bytes().position(ends).unwrap_or(rest.len())];
+        self.at += plain.len();
+        plain
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -308,7 +314,7 @@ impl Gate<'_> {
         let first = self.hex4()?;
         let code = match first {
             0xd800..=0xdbff => {
-                if self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
+                if !self.text[self.at..].starts_with("\\u") {
                     return Err(self.syntax("lone surrogate"));
                 }
                 self.at += 2;
@@ -366,8 +372,8 @@ impl Gate<'_> {
         Ok(())
     }
 
-    fn literal(&mut self, word: &'static [u8]) -> Result<(), JsonError> {
-        if self.bytes[self.at..].starts_with(word) {
+    fn literal(&mut self, word: &'static str) -> Result<(), JsonError> {
+        if self.text[self.at..].starts_with(word) {
             self.at += word.len();
             Ok(())
         } else {
@@ -378,17 +384,16 @@ impl Gate<'_> {
 
 /// Folds case as Go's `encoding/json` does when it matches names: simple folding, so that
 /// U+017F (long s) equals `s` and U+212A (Kelvin sign) equals `k`.
-fn fold(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_ascii_lowercase();
+fn fold<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
+    if !name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        return name.clone();
     }
-    name.chars()
-        .flat_map(|c| match c {
-            '\u{17f}' => 's'.to_lowercase(),
-            '\u{212a}' => 'k'.to_lowercase(),
-            _ => c.to_lowercase(),
-        })
-        .collect()
+    let folded = name.chars().flat_map(|c| match c {
+        '\u{17f}' => 's'.to_lowercase(),
+        '\u{212a}' => 'k'.to_lowercase(),
+        _ => c.to_lowercase(),
+    });
+    Cow::Owned(folded.collect())
 }
 
 #[cfg(test)]
@@ -445,7 +450,7 @@ mod tests {
         for text in [
             "null",
             " {\"config\":{\"Labels\":{\"Name\":\"a\",\"name\":\"b\"}},\"layers\":[1,-2.5e+3]}\n",
-            r#"{"x":"\ud83d\ude00 \" \\ \/ \b\f\n\r\t\u00e9"}"#,
+            r#"{"x":"\ud83d\ude00 \" \\ \/ \b\f\n\r\t\u00e9","é😀":"é\u00e9é","\u006bé":"€"}"#,
             "[[],{},[{}],true,false,\"\"]",
         ] {
             assert_eq!(verdict(text), Ok(()), "{text}");
@@ -468,6 +473,12 @@ mod tests {
             if check(text.as_bytes(), &RULES).is_ok() {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
             }
+        }
+
+        /// Characters of any length beside those that mean something do not make it panic.
+        #[test]
+        fn never_panics_on_text(text in r#"[{\[":,é\u{17f}€😀\\u0d8eE+.tn -]{0,40}"#) {
+            let _ = check(text.as_bytes(), &RULES);
         }
 
         /// No input makes it panic.
