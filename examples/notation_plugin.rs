@@ -146,7 +146,7 @@ impl Plugin {
         let media_type = request["signatureEnvelopeType"].as_str().unwrap_or_default();
         let format = EnvelopeFormat::from_media_type(media_type).ok_or("unknown envelope")?;
         let signature_request = self.signature_request(request)?;
-        let bytes = envelope::sign(format, &signature_request, &signer(request)?)?;
+        let (bytes, _) = envelope::sign(format, &signature_request, &signer(request)?)?;
         Ok(json!({
             "signatureEnvelope": STANDARD.encode(bytes),
             "signatureEnvelopeType": if self.is_wrong("type") { "text/plain" } else { media_type },

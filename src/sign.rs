@@ -16,7 +16,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::digest::hex;
 use crate::signature::crypto::CryptoError;
 use crate::signature::envelope::{
-    self, Envelope, EnvelopeError, EnvelopeFormat, SignRequest, SignedContent,
+    self, Envelope, EnvelopeContent, EnvelopeError, EnvelopeFormat, SignRequest, SignedContent,
 };
 use crate::signature::payload::{MemberOrder, Payload, PayloadError};
 use crate::signature::signer::{EnvelopeGenerator, EnvelopeOrder, Signer};
@@ -80,8 +80,8 @@ pub fn sign(
         None => SIGNING_AGENT.to_owned(),
     });
     request.rules = options.certificate_rules;
-    let bytes = envelope::sign(options.format, &request, signer)?;
-    Ok(to_store(&Envelope::decode(&bytes, options.format)?, BTreeMap::new())?)
+    let (bytes, content) = envelope::sign(options.format, &request, signer)?;
+    Ok(to_store(options.format, bytes, &content, BTreeMap::new()))
 }
 
 /// As [`sign`], with a whole envelope that somebody else makes (§8.2, `generate-envelope`). It must
@@ -113,7 +113,7 @@ pub fn generate(
     if expires_in.is_some() && content.expiry().is_none() {
         return Err(SignError::NoExpiry);
     }
-    Ok(to_store(&Envelope::decode(&made.bytes, options.format)?, made.annotations)?)
+    Ok(to_store(options.format, made.bytes, &content, made.annotations))
 }
 
 /// Asks a timestamping authority to countersign a signature (§6.1): `ask` carries the request, DER,
@@ -166,7 +166,10 @@ pub fn replace(
     old: &StoredSignature,
     envelope: &Envelope,
 ) -> Result<Added, SignError> {
-    let added = store.add(subject, &to_store(envelope, old.annotations.clone())?)?;
+    let content = envelope.unverified_content()?;
+    let bytes = envelope.bytes().to_vec();
+    let new = to_store(envelope.format(), bytes, &content, old.annotations.clone());
+    let added = store.add(subject, &new)?;
     if added.location != old.location {
         store.remove(old)?;
     }
@@ -192,16 +195,17 @@ pub fn attachable(
             found: Box::new(subject.clone()),
         });
     }
-    Ok(to_store(&envelope, BTreeMap::new())?)
+    Ok(to_store(envelope.format(), bytes.to_vec(), &content, BTreeMap::new()))
 }
 
 /// The envelope with the annotations that notation gives signature manifests (§9.1), over those
 /// it came with.
 fn to_store(
-    envelope: &Envelope,
+    format: EnvelopeFormat,
+    bytes: Vec<u8>,
+    content: &EnvelopeContent,
     mut annotations: BTreeMap<String, String>,
-) -> Result<NewSignature, EnvelopeError> {
-    let content = envelope.unverified_content()?;
+) -> NewSignature {
     let thumbprints: Vec<_> = content
         .certificates()
         .iter()
@@ -209,11 +213,7 @@ fn to_store(
         .collect();
     annotations.insert(THUMBPRINT.to_owned(), format!("[{}]", thumbprints.join(",")));
     annotations.insert(CREATED.to_owned(), content.signing_time().to_string());
-    Ok(NewSignature {
-        bytes: envelope.bytes().to_vec(),
-        media_type: envelope.format().media_type(),
-        annotations,
-    })
+    NewSignature { bytes, media_type: format.media_type(), annotations }
 }
 
 /// Signs `subject` and keeps the envelope in a store.

@@ -89,7 +89,7 @@ pub enum SignError {
     OtherPayload,
 }
 
-/// Signs `request` and returns the envelope. The result has been decoded and verified.
+/// Signs `request` and returns the envelope, with what was read when it was decoded and verified.
 ///
 /// # Errors
 /// When the request can't be expressed, the signer fails, its chain breaks a rule of spec §4.1, a
@@ -98,7 +98,7 @@ pub fn sign(
     format: EnvelopeFormat,
     request: &SignRequest,
     signer: &dyn Signer,
-) -> Result<Vec<u8>, SignError> {
+) -> Result<(Vec<u8>, SignedContent), SignError> {
     let content = ToSign::new(request, signer.key_spec())?;
     let unsigned = match format {
         EnvelopeFormat::Jws => Unsigned::Jws(jws::Unsigned::new(&content)),
@@ -120,8 +120,8 @@ pub fn sign(
         Unsigned::Jws(unsigned) => unsigned.finish(&signed.signature, &certificates, agent),
         Unsigned::Cose(unsigned) => unsigned.finish(&signed.signature, &certificates, agent)?,
     };
-    check_own_result(format, request, chain, &bytes)?;
-    Ok(bytes)
+    let content = check_own_result(format, request, chain, &bytes)?;
+    Ok((bytes, content))
 }
 
 fn check_own_result(
@@ -129,7 +129,7 @@ fn check_own_result(
     request: &SignRequest,
     chain: CertificateChain,
     bytes: &[u8],
-) -> Result<(), SignError> {
+) -> Result<SignedContent, SignError> {
     let envelope = Envelope::decode(bytes, format)?;
     // A critical attribute nobody here knows may have been asked for; that is not an error of
     // the result, so the signature is verified without that rule.
@@ -137,7 +137,7 @@ fn check_own_result(
     if content.payload() != &request.payload {
         return Err(SignError::OtherPayload);
     }
-    Ok(())
+    Ok(content)
 }
 
 /// Judges an envelope that a plugin made as a whole (spec §8.2, `generate-envelope`).

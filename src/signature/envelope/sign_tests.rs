@@ -42,7 +42,7 @@ fn round_trip_of_six_keys_and_two_formats() {
     for (key, spec) in KEYS {
         for format in FORMATS {
             let request = request();
-            let bytes = sign(format, &request, &signer(key)).unwrap();
+            let (bytes, _) = sign(format, &request, &signer(key)).unwrap();
             let envelope = Envelope::decode_any(&bytes).unwrap();
             assert_eq!((envelope.format(), envelope.bytes()), (format, &bytes[..]));
             assert_eq!(envelope.signing_agent(), Some("dockseal/test"));
@@ -211,7 +211,7 @@ fn envelopes_of_plugins_sign_what_was_asked() {
         SignRequest::new(payload, time(time_text))
     };
     let check = |request: &SignRequest| {
-        let bytes = sign(EnvelopeFormat::Cose, request, &signer("ec256")).unwrap();
+        let (bytes, _) = sign(EnvelopeFormat::Cose, request, &signer("ec256")).unwrap();
         check_generated(EnvelopeFormat::Cose, &bytes, &asked.payload, STRICT).map(drop)
     };
     let build = ("build", "42 <&> é");
@@ -234,7 +234,7 @@ fn envelopes_of_plugins_sign_what_was_asked() {
     let bytes =
         sign(EnvelopeFormat::Jws, &generated(&[], "2026-06-01T00:00:00Z"), &signer("ec256"));
     assert!(matches!(
-        check_generated(EnvelopeFormat::Jws, &bytes.unwrap(), &other.unwrap(), STRICT),
+        check_generated(EnvelopeFormat::Jws, &bytes.unwrap().0, &other.unwrap(), STRICT),
         Err(SignError::OtherPayload)
     ));
     let with_more = format!(
