@@ -389,9 +389,11 @@ pub(crate) enum Answer {
     NotAsked,
 }
 
-/// Stderr that can't be written leaves nobody to tell.
+/// In one piece, so that lines of several processes do not mix. Stderr that can't be written leaves
+/// nobody to tell.
 fn say(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(&text.to_string()));
+    let line = format!("{}\n", printable(&text.to_string()));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// What others wrote, such as names in archives, makes no terminal do anything.
