@@ -1,7 +1,7 @@
 //! A file that is being written: it has no name, so that it is gone with the process however that ends.
 //!
-//! Linux makes such files (`O_TMPFILE`) and names them when they are complete (`linkat` of their entry
-//! in `/proc`). Where a file system or a container can't, the file has the temporary name `.dockseal-*`
+//! Linux makes such files (`O_TMPFILE`) and names them when they are complete (`linkat` of the open file, or
+//! of its entry in `/proc`, which needs no capability before Linux 6.10). Where a file system or a container can't, the file has the temporary name `.dockseal-*`
 //! from the beginning, and a process that is killed leaves it behind.
 
 use std::ffi::OsString;
@@ -217,6 +217,11 @@ fn named<'a, 'name>(
     }
 }
 
+/// Whether `/proc` knows what this process has open.
+#[cfg(target_os = "linux")]
+static HAS_PROC: std::sync::LazyLock<bool> =
+    std::sync::LazyLock::new(|| fs::symlink_metadata("/proc/self/fd").is_ok());
+
 /// A file without a name in a directory, where there are such.
 #[cfg(target_os = "linux")]
 fn unnamed(directory: &Path, mode: Mode) -> io::Result<Option<File>> {
@@ -225,11 +230,8 @@ fn unnamed(directory: &Path, mode: Mode) -> io::Result<Option<File>> {
 
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::open(directory, flags, rustix::fs::Mode::from_raw_mode(mode.bits())) {
-        Ok(file) => {
-            let file = File::from(file);
-            // Without it there would be no way to name the file.
-            Ok(fs::symlink_metadata(entry(&file)).is_ok().then_some(file))
-        }
+        // Without it there might be no way to name the file.
+        Ok(file) => Ok(HAS_PROC.then(|| File::from(file))),
         // What file systems, kernels and filters of system calls answer that know no such files.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
             Ok(None)
@@ -246,6 +248,19 @@ fn unnamed(_: &Path, _: Mode) -> io::Result<Option<File>> {
 /// Gives a file that has no name a first one.
 #[cfg(target_os = "linux")]
 fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use rustix::io::Errno;
+
+    match linkat(file, "", CWD, path, AtFlags::EMPTY_PATH) {
+        // What a process that lacks the capability is answered.
+        Err(Errno::NOENT | Errno::INVAL) => link_entry(file, path),
+        linked => Ok(linked?),
+    }
+}
+
+/// The same by way of `/proc`.
+#[cfg(target_os = "linux")]
+fn link_entry(file: &File, path: &Path) -> io::Result<()> {
     use rustix::fs::{AtFlags, CWD, linkat};
 
     Ok(linkat(CWD, entry(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
@@ -305,6 +320,22 @@ mod tests {
         place(copied, &target).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"content");
         assert_eq!(names(directory.path()), ["a"]);
+    }
+
+    /// As one is named without the capability.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn proc_names_what_has_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(mut file) = unnamed(directory.path(), Mode::Public).unwrap() else {
+            eprintln!("SKIPPED: {} has no files without a name", directory.path().display());
+            return;
+        };
+        file.write_all(b"content").unwrap();
+        link_entry(&file, &directory.path().join("a")).unwrap();
+        assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"content");
+        let again = link_entry(&file, &directory.path().join("a")).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
 
     fn names(directory: &Path) -> Vec<OsString> {
