@@ -16,7 +16,7 @@ use super::{Cli, Command, SharedArgs, usage};
 
 /// Parses the arguments, the program's name among them; the name of the command, too.
 ///
-/// Building all commands is a third of the time that signing takes, so a frequent one is built alone.
+/// Building all commands takes a tenth of the time that signing does, so a frequent one is built alone.
 /// Errors and help are said by all.
 pub(super) fn parse(arguments: &[OsString]) -> Result<(String, Cli), clap::Error> {
     if let Some(parsed) = frequent(arguments) {

@@ -1,8 +1,9 @@
 //! A file that is being written: it has no name, so that it is gone with the process however that ends.
 //!
-//! Linux makes such files (`O_TMPFILE`) and names them when they are complete (`linkat` of the open file, or
-//! of its entry in `/proc`, which needs no capability before Linux 6.10). Where a file system or a container can't, the file has the temporary name `.dockseal-*`
-//! from the beginning, and a process that is killed leaves it behind.
+//! Linux makes such files (`O_TMPFILE`) and names them when they are complete (`linkat` of the open file,
+//! or of its entry in `/proc`, which needs no capability before Linux 6.10). Where a file system or a
+//! container can't, the file has the temporary name `.dockseal-*` from the beginning, and a process that
+//! is killed leaves it behind.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -252,9 +253,10 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     use rustix::io::Errno;
 
     match linkat(file, "", CWD, path, AtFlags::EMPTY_PATH) {
-        // What a process that lacks the capability is answered.
-        Err(Errno::NOENT | Errno::INVAL) => link_entry(file, path),
-        linked => Ok(linked?),
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+        // Most likely the capability is missing, which is told as if there were no such file.
+        Err(_) => link_entry(file, path),
     }
 }
 
