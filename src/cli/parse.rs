@@ -98,6 +98,11 @@ mod tests {
             vec!["verify", "-qv", "a.tar"],
             vec!["verify", "-V"],
             vec!["manifest", "--", "--help"],
+            vec!["load", "a.tar", "--into", "docker"],
+            vec!["attach", "a.sig", "--to", "a.tar"],
+            vec!["detach", "--from", "a.tar", "-o", "a"],
+            vec!["inspect", "a.tar"],
+            vec!["list", "a.tar"],
             vec!["digest", "-q", "-", "--color=never"],
             vec!["--help", "verify"],
             vec!["-V", "sign"],
@@ -119,6 +124,7 @@ mod tests {
                 lines.push([&[name.as_str()], rest].concat());
             }
         }
+        let mut alone = std::collections::BTreeSet::new();
         for line in lines {
             let arguments: Vec<OsString> =
                 ["dockseal"].iter().chain(&line).map(|it| (*it).into()).collect();
@@ -131,6 +137,8 @@ mod tests {
                 text(with_all(&arguments)),
                 "{line:?}"
             );
+            alone.extend(frequent(&arguments).map(|(name, _)| name));
         }
+        assert_eq!(alone.len(), FREQUENT.len(), "{alone:?}");
     }
 }
